@@ -122,6 +122,14 @@ def holder_of(home: Home) -> dict[str, Any] | None:
     return None if found is None else {"pid": found.pid, "since": found.since, "command": found.command}
 
 
+def expect_nobody(home: Home) -> None:
+    """Raise StoreHeld where a process has the store that has just not answered: a busy one is no absent one."""
+    found = holder_of(home)
+    if found is not None:
+        who = (found["pid"] or None, found["since"], found["command"])
+        raise StoreHeld(*who, str(home.root), is_silent=True)
+
+
 def operator_name() -> str:
     """Who types, for the record."""
     try:

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
+pytest_plugins = ("tests.hangs",)
+
 # The same examples on every machine: a red run is red for everybody. `HYPOTHESIS_PROFILE=explore` looks for new ones.
 settings.register_profile(
     "repeat", derandomize=True, max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]

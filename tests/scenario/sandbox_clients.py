@@ -11,8 +11,9 @@ from typing import Any, Self
 from websockets.asyncio.client import ClientConnection, connect
 
 from cmam.sandbox.serving.options import ReadyInfo, SandboxOptions
+from tests.waiting import PATIENCE_S
 
-ANSWER_S = 120.0
+ANSWER_S = PATIENCE_S
 
 
 def options(home: Path, **changed: Any) -> SandboxOptions:

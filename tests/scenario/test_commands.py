@@ -118,6 +118,22 @@ def test_a_trade_is_copied_and_can_be_read_in_every_way(person: Person, ready: R
     assert table.read_text().splitlines()[0].startswith("copy_id,profile,leader,follower,")
 
 
+def test_a_running_cmam_that_is_slow_to_answer_is_not_taken_for_none(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has taken is not done again beside it, and the tokens that it trades with are not spent."""
+    ask, deaf = office.ask_running, {"status", "account.refresh"}
+    with running(person):
+        monkeypatch.setattr(office, "ask_running", lambda *it: None if it[1]["command"] in deaf else ask(*it))
+        said = person.types("flatten", "main", "--yes")
+        assert said.code == 0, said.err
+        assert "1 follower is closing" in said.err
+        said = person.types("account", "refresh")
+        assert said.code == 4
+        assert "It does not answer commands" in said.err
+        monkeypatch.undo()
+
+
 def _ended(person: Person, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own that must come to an end by itself."""
     process = child(person.home, *arguments)
@@ -340,7 +356,7 @@ def test_the_demo_copies_skips_and_replays(tmp_path: Path, capsys: pytest.Captur
     A what-if of its log with the settings that were changes nothing; with others it says what.
     """
     process = child(tmp_path, "demo", "--pace", "0.15", "--json")
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     summary = json.loads(out)
     assert summary["replay"] == "identical"

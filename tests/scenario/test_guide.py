@@ -22,6 +22,7 @@ from cmam.sandbox.trader import steps
 from cmam.sandbox.trader.control_client import ask
 from cmam.sandbox.trader.trader import Trader
 from tests.scenario.guide import Person, child, code_in, consents, options, ready_file
+from tests.waiting import PATIENCE_S
 
 SUBMITTED = (
     "1002_sandboxApplicationThatIsStillSubmitted00000000000",
@@ -368,7 +369,7 @@ class TestConsent:
         back = consents(address, ready.ca_file, untick=frozenset({ready.accounts[2].ctid}))
         assert back.startswith(f"http://127.0.0.1:{port}/callback?code=")
         _visit_until_taken(back, process)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, err
         assert "stored" in err
         assert code_in(back) not in out + err
@@ -451,7 +452,7 @@ def _visit_until_taken(address: str, process: Any) -> None:
     for _ in range(200):
         assert process.poll() is None, process.communicate()
         try:
-            assert httpx.get(address, timeout=120).status_code == 200
+            assert httpx.get(address, timeout=PATIENCE_S).status_code == 200
         except httpx.ConnectError:
             continue
         return

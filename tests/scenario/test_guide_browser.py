@@ -10,6 +10,7 @@ import pytest
 from cmam.sandbox.serving.server import run_in_thread
 from tests.scenario.guide import Person, child, options, ready_file
 from tests.scenario.test_sandbox_browser import Browser, browser
+from tests.waiting import PATIENCE_S
 
 __all__ = ["browser"]  # a fixture of another file: pytest finds it by its name here
 
@@ -39,7 +40,7 @@ def test_a_person_adds_accounts_by_clicks(
         browser.click("button.primary")
         browser.until("document.querySelector('h1')?.innerText === 'Thank you'")
         assert "go back to the terminal" in browser.evaluate("document.body.innerText")
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, err
         listed = {line["ctid"] for line in person.types("account", "list", "--json").lines}
         assert listed == set(offered[1:])
@@ -67,7 +68,7 @@ def test_a_person_who_denies_is_answered_in_both_places(
         browser.until("document.querySelectorAll('button').length === 2")
         browser.evaluate("document.querySelectorAll('button')[1].click()")
         browser.until("document.querySelector('h1')?.innerText === 'Access was denied'")
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 1
         assert "denied on the consent page" in err
         assert person.types("account", "list", "--json").out == ""

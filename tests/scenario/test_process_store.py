@@ -184,7 +184,7 @@ def test_stacks_are_printed_on_demand_and_nothing_else_happens(home: Path) -> No
     """SIGUSR1 names every thread and where it is; the process goes on."""
     with _running(home) as process:
         process.send_signal(signal.SIGUSR1)
-        until(lambda: _status(home).get("running"), "it goes on")
+        until(lambda: process.poll() is not None or _status(home).get("running"), "it goes on")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=processes.PATIENCE_S)
         assert process.returncode == 0, err

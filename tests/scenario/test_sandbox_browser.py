@@ -22,8 +22,9 @@ from websockets.sync.client import ClientConnection, connect
 from cmam.sandbox.serving.options import ReadyInfo, SandboxOptions
 from cmam.sandbox.serving.server import run_in_thread
 from tests.scenario.sandbox_clients import JsonClient
+from tests.waiting import PATIENCE_S
 
-STEP_S_MAX = 120.0
+STEP_S_MAX = PATIENCE_S
 FLAGS = (
     "--headless=new",
     "--no-sandbox",

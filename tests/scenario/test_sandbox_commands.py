@@ -20,8 +20,9 @@ from cmam.cli.sandbox.sandbox import sandbox
 from cmam.sandbox.serving.options import ReadyInfo, SandboxOptions
 from cmam.sandbox.serving.server import run_in_thread
 from cmam.sandbox.trader import player
+from tests.waiting import PATIENCE_S
 
-STOP_S_MAX = 120
+STOP_S_MAX = PATIENCE_S
 RUN = "from cmam.cli.sandbox.sandbox import sandbox; sandbox(prog_name='cmam sandbox')"
 FREE_PORTS = ("--port", "0", "--json-port", "0", "--oauth-port", "0")
 

@@ -20,12 +20,13 @@ from cmam.openapi.framing import frame
 from cmam.sandbox.trader import control_client
 from cmam.sandbox.trader.trader import Trader
 from cmam.sandbox.wire import envelopes, json_codec
+from tests.waiting import PATIENCE_S
 
 RUN = "from cmam.cli.sandbox.sandbox import sandbox; sandbox(prog_name='cmam sandbox')"
 MESSAGES = int(os.environ.get("FUZZ_MESSAGES", "6000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 GROWTH_KIB_MAX = 16 * 1024
-STEP_S = 120.0
+STEP_S = PATIENCE_S
 
 
 @pytest.fixture(scope="module")

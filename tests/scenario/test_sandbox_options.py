@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from cmam.clock import SECOND_US, ManualClock, MonotonicUs, SystemClock
 from cmam.sandbox.serving.options import SandboxError, SetUpFault
 from cmam.sandbox.serving.server import SandboxServer, run_in_thread
 from cmam.sandbox.trader import control_client
 from cmam.sandbox.trader.steps import Step, decimal, perform
 from cmam.sandbox.trader.trader import NoOutcome, Trader, TradeRefused
 from tests.scenario.sandbox_clients import ANSWER_S, JsonClient, options
+from tests.waiting import until
 from tests.worlds import BUILT_IN
 
 
@@ -82,6 +84,34 @@ def test_a_restart_cuts_everybody_and_keeps_accounts_tokens_and_positions(tmp_pa
         again.close()
         with JsonClient(info) as client:
             client.log_in(info)
+
+
+class Ticking(ManualClock):
+    """Moved by hand, and by every look: whoever waits for a moment reaches it."""
+
+    def monotonic(self) -> MonotonicUs:
+        self.advance(1)
+        return super().monotonic()
+
+
+def test_a_trader_who_was_silent_too_long_connects_anew(tmp_path: Path) -> None:
+    """Thrown out for its silence, it knows by its own clock: neither a request nor a wait uses the connection again."""
+    theirs, ours = ManualClock(SystemClock().now()), Ticking()
+    with run_in_thread(options(tmp_path, switches=(("fill_delay_ms", "0"),)), clock=theirs) as info:
+        document = info.as_document()
+
+        def are_out() -> bool:
+            found = control_client.ask(document, "GET", "stats")["connections"]
+            return [each["close_reason"] for each in found] == ["idle", "idle"]
+
+        account = document["accounts"][0]
+        with Trader(document, account, ours) as trader, Trader(document, account, ours) as other:
+            for clock in (theirs, ours):
+                clock.advance(31 * SECOND_US)
+            until(are_out, "the sandbox has thrown both out")
+            perform(trader, buy("0.10"), {})
+            other.wait_until(ours.monotonic() + SECOND_US // 1_000)
+            assert len(other.reconcile().position) == 1
 
 
 def reconnected(document: dict[str, Any]) -> Trader:

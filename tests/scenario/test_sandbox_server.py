@@ -210,7 +210,7 @@ def test_the_ready_file_appears_with_everything_and_goes_with_the_server(tmp_pat
         control_client.read_ready_file(None, tmp_path / "home")
     assert set(threading.enumerate()) == before
     with pytest.raises(OSError, match=r"refused|reset"):
-        socket.create_connection((info.host, info.port), timeout=2)
+        socket.create_connection((info.host, info.port), timeout=ANSWER_S)
 
 
 def test_a_port_in_use_and_a_dead_ready_file_are_one_sentence_each(ready: ReadyInfo, tmp_path: Path) -> None:

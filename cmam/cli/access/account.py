@@ -265,6 +265,7 @@ def refresh(id_: str | None) -> None:
     if answer is not None:
         _refreshed(answer, registry)
         return
+    office.expect_nobody(me.home)  # it would lose the tokens that it trades with
     provider = OAuthClient(settings.api.oauth_url, settings.api.ca_file)
     refreshed: list[int] = []
     failures: list[dict[str, Any]] = []

@@ -41,11 +41,13 @@ from cmam.store.logfile.lock import StoreLock
 from cmam.store.logfile.log import EventLog
 
 MARKER = ".cmam-demo"
-READY_S = 20.0
-"""How long a process may take until it serves."""
-QUIET_S = 10.0
-"""How long copies may take to be closed after their leader's last close."""
-END_S = 6.0
+READY_S = 120.0
+"""How long a process may take until it serves; longer than any takes on a machine that is busy. One that dies before is
+not waited for."""
+QUIET_S = 60.0
+"""How long copies may take to be closed after their leader's last close, on such a machine too: seconds, mostly."""
+END_S = 30.0
+"""How long a process may take to end before it is asked more firmly: what ends in order leaves nothing behind."""
 SPEED = 20
 """The market's speed: fast enough that prices move visibly within half a minute."""
 PROFILE = "demo"

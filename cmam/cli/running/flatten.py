@@ -94,6 +94,7 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
     try:
         answer = carry_out({"command": "flatten", **target, "whole": whole})
         is_running = office.ask_running(face().home, {"command": "status"}) is not None
+        is_running = is_running or office.holder_of(face().home) is not None  # one that is busy closes, too
     except StoreHeld as held:
         fail(f"{held} {_beside(target)}", Exit.HELD)
     except (StoreError, HomeRefused) as unwritten:

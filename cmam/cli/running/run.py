@@ -207,28 +207,27 @@ def ender(stop: Latch, clock: Clock, leave: Callable[[int], None]) -> Callable[[
 @contextmanager
 def _signals(stop: Latch, log_file: Path | None) -> Iterator[None]:
     """The first signal asks for the end, the second takes it; SIGUSR1 writes stacks where the log goes."""
-    import faulthandler
-
+    from cmam.cli.running.stacks import write_stacks
     from cmam.clock import SystemClock
 
     handle = ender(stop, SystemClock(), os._exit)
     is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as nohup wants it
     numbers = (signal.SIGINT, signal.SIGTERM, *(() if is_kept else (signal.SIGHUP,)))
-    before = {number: signal.signal(number, handle) for number in numbers}
+    before: dict[int, Any] = {number: signal.signal(number, handle) for number in numbers}
     stacks = sys.__stderr__
     if log_file is not None:
         with suppress(OSError):  # on a full disk over the live screen: without a handler the signal would end us
             stacks = log_file.open("a", encoding="utf-8")
     if stacks is not None:
-        faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
+        descriptor = stacks.fileno()
+        before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, lambda *_: write_stacks(descriptor))
     try:
         yield
     finally:
-        faulthandler.unregister(signal.SIGUSR1)
-        if stacks is not None and stacks is not sys.__stderr__:
-            stacks.close()
         for number, handler in before.items():
             signal.signal(number, handler)
+        if stacks is not None and stacks is not sys.__stderr__:
+            stacks.close()
 
 
 class _Masked(logging.Filter):

@@ -32,6 +32,8 @@ REQUESTS_A_SECOND = 45
 """Requests that leave in `PACE_US` at most: below the 50 a second at which the server begins to refuse."""
 PACE_US = 1_050_000
 HEARTBEAT_S = 10.0
+SILENT_S = 25.0
+"""Whoever was silent for so long is thrown out soon, or was already (FACTS 1.5): its connection is used no more."""
 HEARTBEAT = 51
 READ_BYTES = 65_536
 
@@ -116,18 +118,14 @@ class Trader:
     def __init__(self, ready: Mapping[str, Any], account: Mapping[str, Any], clock: Clock | None = None) -> None:
         self.account = account
         self._ctid: int = account["ctid"]
+        self._ready = ready
         self._clock = clock if clock is not None else SystemClock()
         self._ids = (f"trader-{os.getpid()}-{self._ctid}-{number}" for number in itertools.count(1))
-        self._deframer = Deframer()
         self._symbols: dict[str, Tradable] = {}
         self._names: dict[int, str] = {}
-        self._last_sent = self._clock.monotonic()
         self._asked: deque[int] = deque(maxlen=REQUESTS_A_SECOND)
-        token = control_client.ask(ready, "POST", "tokens", {"ctid": self._ctid})["access_token"]
-        self._socket = self._connect(ready)
+        self._begin()
         try:
-            self._call(oa.ProtoOAApplicationAuthReq(clientId=ready["client_id"], clientSecret=ready["client_secret"]))
-            self._call(oa.ProtoOAAccountAuthReq(ctidTraderAccountId=self._ctid, accessToken=token))
             self._names = {light.symbolId: light.symbolName for light in self._light_symbols()}
         except BaseException:
             self.close()
@@ -198,9 +196,33 @@ class Trader:
     def wait_until(self, moment_us: int) -> None:
         """Let the time pass until a reading of the monotonic clock, keeping the connection alive."""
         while (left := moment_us - self._clock.monotonic()) > 0:
+            self._be_heard()
             next(self._received(left / 1_000_000), None)
 
     # Inside.
+
+    def _begin(self) -> None:
+        """Connect and log in; hangs up where that is refused."""
+        token = control_client.ask(self._ready, "POST", "tokens", {"ctid": self._ctid})["access_token"]
+        self._deframer = Deframer()
+        self._socket = self._connect(self._ready)
+        self._last_sent = self._clock.monotonic()
+        named = {"clientId": self._ready["client_id"], "clientSecret": self._ready["client_secret"]}
+        try:
+            self._call(oa.ProtoOAApplicationAuthReq(**named))
+            self._call(oa.ProtoOAAccountAuthReq(ctidTraderAccountId=self._ctid, accessToken=token))
+        except BaseException:
+            self.close()
+            raise
+
+    def _be_heard(self) -> None:
+        """Connect anew where we were silent for too long, as on a machine that is busy or was asleep.
+
+        Nothing is under way then, so nothing is unknown; on the old connection the next request would be.
+        """
+        if self._clock.monotonic() - self._last_sent >= SILENT_S * 1_000_000:
+            self.close()
+            self._begin()
 
     def _connect(self, ready: Mapping[str, Any]) -> ssl.SSLSocket:
         host, port = ready["host"], ready["port"]
@@ -238,6 +260,7 @@ class Trader:
         self, request: Message, is_last: Callable[[envelopes.Envelope], bool] | None = None
     ) -> envelopes.Envelope:
         """Send a request and wait for its answer, or for the execution event that ends it."""
+        self._be_heard()
         client_msg_id = next(self._ids)
         if len(self._asked) == REQUESTS_A_SECOND:
             self.wait_until(self._asked[0] + PACE_US)

@@ -17,6 +17,7 @@ from cmam.cli.running.beside import Beside, Teller, start_screen
 from cmam.clock import SECOND_US, ManualClock
 from cmam.store.logfile.database import FILE_NAME
 from cmam.store.projection.attendant import PAUSE_US
+from tests.waiting import PATIENCE_S
 
 
 class Child:
@@ -151,7 +152,7 @@ def test_who_tells_of_copies_outlives_the_signals_that_end_a_start(tmp_path: Pat
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         teller.send_signal(number)
         assert number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    assert teller.wait(60) == 1  # by its own word: there is no store in this folder
+    assert teller.wait(PATIENCE_S) == 1  # by its own word: there is no store in this folder
     assert teller.stdin is not None
     teller.stdin.close()
     starter.forget()

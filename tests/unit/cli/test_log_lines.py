@@ -14,6 +14,7 @@ import pytest
 
 from cmam.cli.showing import log_lines
 from cmam.cli.showing.log_lines import LogLines
+from tests.waiting import PATIENCE_S
 
 log = logging.getLogger("cmam.test")
 
@@ -29,7 +30,7 @@ class Gate(logging.StreamHandler[io.StringIO]):
     def emit(self, record: logging.LogRecord) -> None:
         if record.getMessage() == "stuck":
             self.begun.put(None)
-            self.opened.get(timeout=30)
+            self.opened.get(timeout=PATIENCE_S)
         super().emit(record)
 
     @property
@@ -50,7 +51,7 @@ def test_lines_that_nobody_reads_are_counted_and_the_count_stands_in_their_place
     """The oldest tell how it began, so they stay; what comes after the gap follows it."""
     lines = LogLines(gate, logging.INFO)
     log.warning("stuck")
-    gate.begun.get(timeout=30)
+    gate.begun.get(timeout=PATIENCE_S)
     for number in range(10):
         log.warning("%d", number)
     gate.opened.put(None)
@@ -65,7 +66,7 @@ def test_lines_dropped_last_are_told_at_the_end(gate: Gate) -> None:
     """Nothing has to be logged any more for it."""
     lines = LogLines(gate, logging.INFO)
     log.warning("stuck")
-    gate.begun.get(timeout=30)
+    gate.begun.get(timeout=PATIENCE_S)
     for number in range(5):
         log.warning("%d", number)
     gate.opened.put(None)
@@ -78,7 +79,7 @@ def test_an_end_does_not_wait_for_a_reader_that_never_comes(gate: Gate, monkeypa
     monkeypatch.setattr(log_lines, "END_S", 0.0)
     lines = LogLines(gate, logging.INFO)
     log.warning("stuck")
-    gate.begun.get(timeout=30)
+    gate.begun.get(timeout=PATIENCE_S)
     assert not lines.end()
     gate.opened.put(None)
 
@@ -90,7 +91,7 @@ def test_a_slow_reader_is_told_at_the_end_what_is_left_open(
     monkeypatch.setattr(log_lines, "END_S", 60.0)
     lines = LogLines(gate, logging.INFO)
     log.warning("stuck")
-    gate.begun.get(timeout=30)
+    gate.begun.get(timeout=PATIENCE_S)
     for number in range(5):
         log.warning("%d", number)
     lines.say("Left open: 1 position.")
@@ -125,7 +126,7 @@ def test_a_line_that_cannot_be_written_is_counted(gate: Gate, capfd: pytest.Capt
     log.warning("a")
     log.warning("b")
     log.warning("stuck")
-    gate.begun.get(timeout=30)
+    gate.begun.get(timeout=PATIENCE_S)
     full = False
     gate.opened.put(None)
     log.warning("c")
@@ -137,6 +138,7 @@ def test_a_line_that_cannot_be_written_is_counted(gate: Gate, capfd: pytest.Capt
 _TALKER = """
 import logging, os, sys
 from cmam.cli.showing.log_lines import LogLines
+from tests.waiting import PATIENCE_S
 lines = LogLines(logging.StreamHandler(sys.stderr), logging.INFO)
 for number in range(40_000):
     logging.getLogger("cmam.x").warning("%d %s", number, "x" * 200)
@@ -156,6 +158,6 @@ def test_a_process_with_a_pipe_that_nobody_reads_goes_on_and_ends() -> None:
         os.close(write)
         assert child.stdout is not None
         assert child.stdout.readline() == "through\n"
-        child.communicate("\n", timeout=60)
+        child.communicate("\n", timeout=PATIENCE_S)
         assert child.returncode == 7
     os.close(read)

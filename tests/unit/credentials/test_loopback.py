@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cmam.credentials.loopback import Loopback, LoopbackRefused, listens_here
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def listener(redirect: str) -> Iterator[Loopback]:
 
 def _visit(redirect: str, path: str, host: str | None = None) -> tuple[int, str]:
     parts = urlsplit(redirect)
-    connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=120)
+    connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=PATIENCE_S)
     connection.request("GET", path, headers={"Host": host or parts.netloc})
     response = connection.getresponse()
     return response.status, response.read().decode()

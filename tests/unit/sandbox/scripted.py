@@ -19,8 +19,9 @@ from cmam.sandbox.wire.driver import Driver
 from cmam.sandbox.wire.envelopes import Envelope
 from cmam.sandbox.wire.line_faults import LineFaults
 from cmam.sandbox.wire.transport import ClientConnection
+from tests.waiting import PATIENCE_S
 
-ANSWER_S = 120.0
+ANSWER_S = PATIENCE_S
 
 
 class ScriptedBroker:

@@ -12,8 +12,9 @@ import pytest
 
 from cmam.sandbox.https import web
 from cmam.sandbox.https.web import Handler, HttpConnection, HttpRequest, HttpResponse
+from tests.waiting import PATIENCE_S
 
-ANSWER_S = 120.0
+ANSWER_S = PATIENCE_S
 GET = b"GET /a?x=1&x=2 HTTP/1.1\r\nHost: h\r\n\r\n"
 
 

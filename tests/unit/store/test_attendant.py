@@ -23,7 +23,7 @@ from cmam.store.projection.attendant import start as begin
 from cmam.store.projection.projector import project_to_head
 from cmam.store.projection.views_file import views_position
 from cmam.store.records.envelope import Pending
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 MINUTE = 60
 AGAIN = "it is started again, ever more rarely while it does not last"
@@ -151,7 +151,7 @@ def test_the_one_projector_takes_up_what_was_written_after_the_store_came_back(t
     try:
         assert project_to_head(tmp_path) == 0
         os.rename(tmp_path / FILE_NAME, tmp_path / "elsewhere")
-        assert children[0].wait(60) == 1
+        assert children[0].wait(PATIENCE_S) == 1
         clock.advance(PAUSE_US)
         attendant.tend()
         assert len(children) == 1
