@@ -50,6 +50,5 @@ class Names:
         """Name it, with the last line of why."""
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         if report.failed and terminal is not None:
-            terminal.ensure_newline()
             why = report.longreprtext.strip().splitlines() or [""]
-            terminal.write_line(f"now failed: {report.nodeid} ({report.when}): {why[-1]}")
+            terminal.write_line(f"\nnow failed: {report.nodeid} ({report.when}): {why[-1]}")

@@ -283,7 +283,7 @@ def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:
         (("replay", "--from", "3", "--until", "2001-01-01"), 2, "position 3 (20"),
         (("replay", "--from", "2101-01-01", "--until", "3"), 2, "2101-01-01 is after position 3 (20"),
         (("replay", "--state", "--until", "0"), 2, "a position from 1 to "),
-        (("replay", "--speed", "nan"), 2, "--speed must be a number"),
+        (("replay", "--speed", "nan"), 2, "nan is no finite number"),
         (("replay", "--profile", "main"), 2, "--what-if"),
         (("replay", "--what-if", "volume.amount"), 2, "SETTING=VALUE"),
         (("replay", "--what-if", "nothing.toml"), 2, "cannot be read"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,8 +60,6 @@ def replay(
         raise click.UsageError("say only one of --verify, --state, --what-if and --to.")
     if start is not None and (verify or as_state or others or target is not None):
         raise click.UsageError("--from is only for records that are shown: a state rests on all before it.")
-    if not math.isfinite(speed):
-        raise click.UsageError(f"--speed must be a number, found {speed}.")
     if (profile or follower) and not others:
         raise click.UsageError("--profile and --follower need --what-if.")
     log = EventLog.read_only(face().home.root)
