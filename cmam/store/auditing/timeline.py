@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cmam.domain.events import RequestRefused
 from cmam.domain.values.quantities import Volume, units_text
 from cmam.store.auditing.audit import Audit, Line
 from cmam.store.records.envelope import Recorded
@@ -22,7 +23,9 @@ def timeline(audit: Audit, story: Mapping[str, Any], record: Recorded, copy_id: 
     origin = record.at_us - late if late is not None else record.at_us
     events = [*_leader(story, origin), *_decided(story, record)]
     for order in story["orders"]:
-        events += _request(order, _spans(audit, order["intent"]))
+        spans = _spans(audit, order["intent"])
+        said = _said(audit, spans["position"]) if order["outcome"] == "refused" else ""
+        events += _request(order, spans, said)
     for attempt in story["attempts"]:
         reason = f": {attempt['reason']}" if attempt["reason"] else ""
         (row,) = audit.query("SELECT at_us FROM attempts WHERE attempt_id = ?", [attempt["attempt_id"]])
@@ -94,14 +97,23 @@ def _decided(story: Mapping[str, Any], record: Recorded) -> Iterator[tuple[int, 
 def _spans(audit: Audit, intent: str) -> Mapping[str, Any]:
     """The moments of a request and its spans, to the microsecond: texts end at the millisecond, and tell no order."""
     (row,) = audit.query(
-        "SELECT at_us, is_from_report, decided_us, committed_us, written_us, sent_us, answered_us, settled_us"
+        "SELECT at_us, is_from_report, decided_us, committed_us, written_us, sent_us, answered_us, settled_us, position"
         " FROM orders WHERE intent = ?",
         [intent],
     )
     return row
 
 
-def _request(order: Mapping[str, Any], spans: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
+def _said(audit: Audit, position: int) -> str:
+    """The broker's own words, where what settled a request was his refusal."""
+    settled = next(iter(audit.log.read(position - 1, limit=1)), None)
+    if settled is None or settled.position != position or settled.cause is None:
+        return ""
+    fact = audit.log.record(*settled.cause)
+    return fact.event.description if fact is not None and isinstance(fact.event, RequestRefused) else ""
+
+
+def _request(order: Mapping[str, Any], spans: Mapping[str, Any], said: str) -> Iterator[tuple[int, str, str]]:
     volume = f" {order['volume']}" if order["kind"] in ("open", "add", "close", "place") else ""
     yield spans["at_us"], "ours", f"request {order['intent']}: {order['kind']}{volume}"
     if spans["sent_us"]:
@@ -121,7 +133,8 @@ def _request(order: Mapping[str, Any], spans: Mapping[str, Any]) -> Iterator[tup
                 f"accepted by the broker, {_ms(spans['answered_us'])} ms after it was sent",
             )
     if spans["settled_us"]:
-        why = f" ({order['reason']})" if order["reason"] else ""
+        words = f": {said}" if said else ""
+        why = f" ({order['reason']}{words})" if order["reason"] else ""
         filled = f", {order['filled']} filled" if order["kind"] in ("open", "add", "close") else ""
         yield spans["settled_us"], "ours", f"{order['outcome']}{why}{filled}"
 

@@ -13,6 +13,7 @@ from cmam.domain.events import (
     GuardTripped,
     IntentOverdue,
     LinkSettingsChanged,
+    RequestRefused,
 )
 from cmam.domain.values.ids import IntentId
 from cmam.domain.values.reasons import REASONS, Reason
@@ -231,6 +232,20 @@ def test_explain_tells_what_a_person_did_and_what_came_of_an_add_that_waited() -
     touched = "copy touched: volume 50000 to 40000"
     assert touched in [line["what"] for line in opened["timeline"]]
     assert f"{touched}; what this waited to add is given up" in [line["what"] for line in grown["timeline"]]
+
+
+def test_explain_has_the_brokers_own_words_for_a_refusal() -> None:
+    """A code may stand for many things: what the broker said beside it is shown with it."""
+    world = World().set_up()
+    world.silent.add(FIRST)
+    world.leader_opens(10_000_000)
+    (intent,) = world.views[FIRST].intents
+    said = "Guaranteed stop loss is not available for symbol EURUSD"
+    world.fact(FIRST, RequestRefused(intent=intent, error_code="INVALID_REQUEST", description=said))
+    past = Audit.of(world.log)
+    (story,) = explain(past, next(past.decisions(Filters(account=FIRST)))["decision_id"])
+    told = [line["what"] for line in story["timeline"]]
+    assert f"refused (INVALID_REQUEST: {said}), 0.00 filled" in told
 
 
 @pytest.mark.parametrize(
