@@ -176,8 +176,12 @@ def notes(**given: Any) -> None:
 
 
 def _noted(row: Mapping[str, Any]) -> dict[str, Any]:
+    from cmam.store.auditing.timeline import in_hand
+
     data = row["data"]
-    if "findings" in data:
+    if row["what"] == "copy_touched":
+        told = in_hand(data)
+    elif "findings" in data:
         told = "\n".join(f"{one['kind']}: {one['text']}" for one in data["findings"]) or "nothing differs any more"
     else:
         plain = {key: value for key, value in data.items() if isinstance(value, str | int) and value not in ("", 0)}

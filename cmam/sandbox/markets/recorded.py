@@ -14,12 +14,12 @@ from cmam.sandbox import units
 COLUMNS = ("time", "symbol", "bid", "ask")
 
 MILLISECOND_DIGITS_MIN = 12
-"""A time of so many digits counts milliseconds (from September 2001 on); fewer may be a date without its hyphens."""
+"""A bare number of so many digits counts milliseconds; fewer may be a date without its hyphens."""
+MILLISECONDS = range(315_532_800_000, 10_000_000_000_000)
+"""From 1980 to thirteen digits: 202001011700 and 20200101170000 are dates run together, and none of these."""
 
 LATE_US_MAX = 60 * units.SECOND_US
 """How late a tick may come: feeds deliver a few out of order; a file that runs backwards would be over at once."""
-LAST_US = 253_402_300_799 * units.SECOND_US
-"""The last second that a calendar can show."""
 
 
 class TickFileError(ValueError):
@@ -122,12 +122,15 @@ def _fault(reader: Iterator[list[str]], name: str, words: str) -> TickFileError:
 def _moment(text: str) -> int:
     """Read a time in us: ISO 8601, UTC unless it says otherwise, or milliseconds since 1970 as terminals export it."""
     if text.isascii() and text.isdigit() and len(text) >= MILLISECOND_DIGITS_MIN:
-        return _within(int(text) * units.SECOND_US // 1_000)
+        return _milliseconds(text) * units.SECOND_US // 1_000
     moment = datetime.fromisoformat(text)
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * units.SECOND_US)
 
 
-def _within(at_us: int) -> int:
-    if at_us > LAST_US:
-        raise ValueError("it is after the year 9999")
-    return at_us
+def _milliseconds(text: str) -> int:
+    if int(text) not in MILLISECONDS:
+        raise ValueError(
+            f"{text[:20]} is a bare number: as milliseconds it is not of the years 1980 to 2286, "
+            "and a date needs its hyphens"
+        )
+    return int(text)

@@ -292,6 +292,7 @@ def full_symbol(symbol: Symbol) -> model.ProtoOASymbol:
         "minCommissionAsset": symbol.min_commission_asset,
         "scheduleTimeZone": symbol.zone,
         "tradingMode": int(symbol.mode),
+        "rolloverCommission3Days": symbol.swap_triple_day,
         "swapCalculationType": int(symbol.swap_type),
         "lotSize": symbol.lot_size,
         "preciseTradingCommissionRate": symbol.commission_rate,

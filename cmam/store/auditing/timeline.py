@@ -6,12 +6,15 @@ measured by a clock that never jumps, and are told beside the line that they end
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cmam.domain.events import RequestRefused
+from cmam.domain.values.quantities import Volume, units_text
 from cmam.store.auditing.audit import Audit, Line
 from cmam.store.records.envelope import Recorded
-from cmam.store.text import iso, parse_time
+from cmam.store.text import iso, parse_time, price
 
 
 def timeline(audit: Audit, story: Mapping[str, Any], record: Recorded, copy_id: str) -> list[Line]:
@@ -20,20 +23,47 @@ def timeline(audit: Audit, story: Mapping[str, Any], record: Recorded, copy_id: 
     origin = record.at_us - late if late is not None else record.at_us
     events = [*_leader(story, origin), *_decided(story, record)]
     for order in story["orders"]:
-        events += _request(order, _spans(audit, order["intent"]))
+        spans = _spans(audit, order["intent"])
+        said = _said(audit, spans["position"]) if order["outcome"] == "refused" else ""
+        events += _request(order, spans, said)
     for attempt in story["attempts"]:
         reason = f": {attempt['reason']}" if attempt["reason"] else ""
         (row,) = audit.query("SELECT at_us FROM attempts WHERE attempt_id = ?", [attempt["attempt_id"]])
         events.append((row["at_us"], "ours", f"looked again, {attempt['verdict']}{reason}"))
-    for note in audit.query("SELECT at_us, what, user FROM notes WHERE copy_id = ? ORDER BY position", [copy_id]):
+    sql = "SELECT at_us, what, user, data FROM notes WHERE copy_id = ? ORDER BY position"
+    given_up = _waits(story)
+    for note in audit.query(sql, [copy_id]):
         by = f" by {note['user']}" if note["user"] else ""
-        events.append((note["at_us"], "ours", note["what"].replace("_", " ") + by))
+        told = ""
+        if note["what"] == "copy_touched":
+            data = json.loads(note["data"])
+            told = f": {in_hand(data)}"
+            if given_up and data["what"] == "volume" and note["at_us"] >= record.at_us:
+                told, given_up = f"{told}; what this waited to add is given up", False
+        events.append((note["at_us"], "ours", note["what"].replace("_", " ") + by + told))
     if story["copy"] is not None:
         events += _copy(audit, story["copy"])
     rows = sorted(events, key=lambda event: event[0])  # stable: causes were put before effects
     return [
         {"at": iso(at_us), "after_ms": _ms(at_us - origin), "clock": clock, "what": what} for at_us, clock, what in rows
     ]
+
+
+def in_hand(touched: Mapping[str, Any]) -> str:
+    """What somebody else made of a copy, from what to what, as people write it."""
+    what, before, after = touched["what"], int(touched["before"]), int(touched["after"])
+    if what == "trailing":
+        return f"trailing {'on' if after else 'off'}"
+    if what in ("stop", "target"):
+        return f"{what} {price(before) if before else 'none'} to {price(after) if after else 'none'}"
+    old, new = (units_text(Volume(volume)).removesuffix(".00") for volume in (before, after))
+    return f"{what} {old} to {new}"
+
+
+def _waits(story: Mapping[str, Any]) -> bool:
+    """Whether growth was decided that nothing was ever sent for: a person's hand on the volume ends such a wait."""
+    is_settled = story["orders"] or any(attempt["verdict"] != "copy" for attempt in story["attempts"])
+    return story["verdict"] == "copy" and story["change"]["kind"] == "grew" and not is_settled
 
 
 def _ms(span_us: int) -> str:
@@ -67,14 +97,23 @@ def _decided(story: Mapping[str, Any], record: Recorded) -> Iterator[tuple[int, 
 def _spans(audit: Audit, intent: str) -> Mapping[str, Any]:
     """The moments of a request and its spans, to the microsecond: texts end at the millisecond, and tell no order."""
     (row,) = audit.query(
-        "SELECT at_us, is_from_report, decided_us, committed_us, written_us, sent_us, answered_us, settled_us"
+        "SELECT at_us, is_from_report, decided_us, committed_us, written_us, sent_us, answered_us, settled_us, position"
         " FROM orders WHERE intent = ?",
         [intent],
     )
     return row
 
 
-def _request(order: Mapping[str, Any], spans: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
+def _said(audit: Audit, position: int) -> str:
+    """The broker's own words, where what settled a request was his refusal."""
+    settled = next(iter(audit.log.read(position - 1, limit=1)), None)
+    if settled is None or settled.position != position or settled.cause is None:
+        return ""
+    fact = audit.log.record(*settled.cause)
+    return fact.event.description if fact is not None and isinstance(fact.event, RequestRefused) else ""
+
+
+def _request(order: Mapping[str, Any], spans: Mapping[str, Any], said: str) -> Iterator[tuple[int, str, str]]:
     volume = f" {order['volume']}" if order["kind"] in ("open", "add", "close", "place") else ""
     yield spans["at_us"], "ours", f"request {order['intent']}: {order['kind']}{volume}"
     if spans["sent_us"]:
@@ -94,7 +133,8 @@ def _request(order: Mapping[str, Any], spans: Mapping[str, Any]) -> Iterator[tup
                 f"accepted by the broker, {_ms(spans['answered_us'])} ms after it was sent",
             )
     if spans["settled_us"]:
-        why = f" ({order['reason']})" if order["reason"] else ""
+        words = f": {said}" if said else ""
+        why = f" ({order['reason']}{words})" if order["reason"] else ""
         filled = f", {order['filled']} filled" if order["kind"] in ("open", "add", "close") else ""
         yield spans["settled_us"], "ours", f"{order['outcome']}{why}{filled}"
 

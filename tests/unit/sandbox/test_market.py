@@ -105,7 +105,9 @@ def test_times_may_be_milliseconds() -> None:
         ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,1e-12,1\n", "0 < bid <= ask"),
         ("time,symbol,bid,ask\n", "at least one tick"),
         ("", "time, symbol, bid, ask"),
-        (f"time,symbol,bid,ask\n{'9' * 400},EURUSD,1,2\n", "line 2: .*after the year 9999"),
+        (f"time,symbol,bid,ask\n{'9' * 400},EURUSD,1,2\n", "line 2: .*not of the years 1980 to 2286"),
+        ("time,symbol,bid,ask\n202001011700,EURUSD,1,2\n", "line 2: .*202001011700 is a .* needs its hyphens"),
+        ("time,symbol,bid,ask\n20200101170000,EURUSD,1,2\n", "line 2: .*needs its hyphens"),
         (f"time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,{'1' * 200_000},2\n", "line 2: .*field larger"),
         ("time,symbol,bid,ask\n2020-01-01T00:00:00Z,EURUSD,1,1000,1,1002\n", "line 2: .*as many fields as columns"),
         (

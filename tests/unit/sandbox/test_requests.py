@@ -139,7 +139,7 @@ def test_trader_shows_the_account() -> None:
 
 
 def test_every_symbol_of_the_world_is_described_whole() -> None:
-    """Each field that a copier sizes by is set, at every broker."""
+    """Each field that a copier sizes by is set, at every broker, and each whose default is not nothing."""
     bench = Bench()
     for ctid in (LEADER, BETA_EURO, LIVE):
         line = bench.login(ctid)
@@ -150,6 +150,9 @@ def test_every_symbol_of_the_world_is_described_whole() -> None:
         for symbol in found:
             for name in ("lotSize", "minVolume", "stepVolume", "maxVolume", "commissionType", "tradingMode"):
                 assert symbol.HasField(name), (symbol.symbolId, name)
+            for field in symbol.DESCRIPTOR.fields:
+                if field.has_default_value and field.default_value:
+                    assert symbol.HasField(field.name), (symbol.symbolId, field.name)
             assert symbol.minVolume % symbol.stepVolume == 0
 
 

@@ -13,12 +13,14 @@ from cmam.domain.events import (
     GuardTripped,
     IntentOverdue,
     LinkSettingsChanged,
+    RequestRefused,
 )
 from cmam.domain.values.ids import IntentId
 from cmam.domain.values.reasons import REASONS, Reason
 from cmam.store.auditing.audit import Audit
 from cmam.store.auditing.explain import explain
 from cmam.store.auditing.filters import Filters
+from cmam.store.auditing.timeline import in_hand
 from cmam.store.auditing.timings import slippage, timings
 from cmam.store.auditing.totals import COPY_COUNTS, GROUPINGS, totals
 from cmam.store.text import iso, parse_time
@@ -215,6 +217,50 @@ def test_explain_tells_levels_and_the_volume_that_was_opened() -> None:
     assert grown["verdict"] == "copy"
     told = [line["what"] for line in opened["timeline"]]
     assert "the copy is open, 50000.00 at 1.10010, later 70000.00 at most" in told
+
+
+def test_explain_tells_what_a_person_did_and_what_came_of_an_add_that_waited() -> None:
+    """A part that somebody closes is told by its volumes, and ends what the copy waited to grow by."""
+    world = World().set_up()
+    position = world.leader_opens(10_000_000)
+    world.is_reading = True
+    world.leader_grows(position, 4_000_000)
+    world.person_closes(FIRST, 1_000_000)
+    past = Audit.of(world.log)
+    opened, grown = (next(explain(past, line["decision_id"])) for line in past.decisions(Filters(account=FIRST)))
+    assert (grown["verdict"], grown["orders"], grown["attempts"]) == ("copy", [], [])
+    touched = "copy touched: volume 50000 to 40000"
+    assert touched in [line["what"] for line in opened["timeline"]]
+    assert f"{touched}; what this waited to add is given up" in [line["what"] for line in grown["timeline"]]
+
+
+def test_explain_has_the_brokers_own_words_for_a_refusal() -> None:
+    """A code may stand for many things: what the broker said beside it is shown with it."""
+    world = World().set_up()
+    world.silent.add(FIRST)
+    world.leader_opens(10_000_000)
+    (intent,) = world.views[FIRST].intents
+    said = "Guaranteed stop loss is not available for symbol EURUSD"
+    world.fact(FIRST, RequestRefused(intent=intent, error_code="INVALID_REQUEST", description=said))
+    past = Audit.of(world.log)
+    (story,) = explain(past, next(past.decisions(Filters(account=FIRST)))["decision_id"])
+    told = [line["what"] for line in story["timeline"]]
+    assert f"refused (INVALID_REQUEST: {said}), 0.00 filled" in told
+
+
+@pytest.mark.parametrize(
+    ("what", "before", "after", "words"),
+    [
+        ("volume", 200_000, 190_050, "volume 2000 to 1900.50"),
+        ("stop", 14_938_100_000, 0, "stop 149.38100 to none"),
+        ("target", 0, 108_640_000, "target none to 1.08640"),
+        ("trailing", 1, 0, "trailing off"),
+        ("order", 100_000, 70_000, "order 1000 to 700"),
+    ],
+)
+def test_what_somebody_did_to_a_copy_is_told_as_people_write_it(what: str, before: int, after: int, words: str) -> None:
+    """Volumes in units, levels as prices."""
+    assert in_hand({"what": what, "before": before, "after": after}) == words
 
 
 def test_explain_says_who_set_a_setting_and_when() -> None:

@@ -95,6 +95,8 @@ class World:
     profile: ProfileView = field(default_factory=lambda: ProfileView(profile=PROFILE))
     refuses: set[AccountId] = field(default_factory=set)
     silent: set[AccountId] = field(default_factory=set)
+    is_reading: bool = False
+    """Whether followers still read what their symbols allow: opens and adds wait."""
     silent_links: bool = False
     store_is_slow: bool = False
     leader: AccountId = LEADER
@@ -143,6 +145,11 @@ class World:
         """The leader closes a part of a position, or all of it."""
         held = self.views[self.leader].positions[position]
         self._close(self.leader, held, volume if volume is not None else held.volume, at)
+
+    def person_closes(self, account: AccountId, volume: int, at: str = "1.10500") -> None:
+        """Somebody closes a part of what an account holds, by hand."""
+        (held,) = self.views[account].positions.values()
+        self._close(account, held, volume, at)
 
     def leader_moves_stop(self, position: PositionId, stop: str) -> None:
         """The leader sets another stop."""
@@ -400,7 +407,9 @@ class World:
         self.tick()
         before = self.views[link.follower]
         quotes = {"EURUSD": Quote(price("1.10000"), price("1.10010"), self.now // 1_000, self.now)}
-        turn = decide_change(before, link, change, (version, index), Inputs(quotes=quotes), self.now)
+        turn = decide_change(
+            before, link, change, (version, index), Inputs(quotes=quotes, reading=self.is_reading), self.now
+        )
         self.views[link.follower] = turn.view
         stream = f"account:{link.follower}"
         cause, own = (f"account:{self.leader}", version), (stream, before.version + 1)
