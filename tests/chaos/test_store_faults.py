@@ -428,7 +428,8 @@ def test_what_lies_beside_the_log_and_is_somebody_elses_is_named(sealed: Path, p
     log.close()
     first = done.stdout.splitlines()[0]
     assert first.startswith("refused")
-    assert f"it cannot be opened (Permission denied{f' ({part} belongs to root)' if os.getuid() == 0 else f': {part}'})" in first
+    whose = f" ({part} belongs to root)" if os.getuid() == 0 else f": {part}"
+    assert f"it cannot be opened (Permission denied{whose})" in first
 
 
 # --- the projector dies ----------------------------------------------------------------------------------------------
