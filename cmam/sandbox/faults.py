@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from cmam.openapi._pb import OpenApiCommonModelMessages_pb2 as common
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from cmam.sandbox.near import ALL_FAULTS, no_such
 
 SELECTORS = ("account", "connection", "type", "count", "chance")
 TRADING_TYPES = frozenset({2106, 2108, 2109, 2110, 2111})
@@ -131,7 +132,7 @@ class Faults:
         """Switch a fault on, or replace it; raises ValueError with one clear sentence."""
         kind = KINDS.get(name)
         if kind is None:
-            raise ValueError(f"expected one of the faults {', '.join(KINDS)}; found {name!r}")
+            raise ValueError(no_such("fault", name, KINDS, ALL_FAULTS))
         allowed = (*kind.arguments, *SELECTORS)
         for argument in arguments:
             if argument not in allowed:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
+from cmam.sandbox.near import ALL_SWITCHES, no_such
+
 
 @dataclass(frozen=True, slots=True)
 class Switches:
@@ -117,9 +119,9 @@ def with_switches(switches: Switches, **texts: str) -> Switches:
     """Set switches from text, as a command line has them; raises UnknownSwitch with one clear sentence."""
     changed: dict[str, object] = {}
     for name, text in texts.items():
-        if name not in {field.name for field in fields(switches)}:
-            known = ", ".join(field.name for field in fields(switches))
-            raise UnknownSwitch(f"expected one of the switches {known}; found {name!r}")
+        known = [field.name for field in fields(switches)]
+        if name not in known:
+            raise UnknownSwitch(no_such("switch", name, known, ALL_SWITCHES))
         changed[name] = _read(name, getattr(switches, name), text)
     return replace(switches, **changed)  # type: ignore[arg-type]  # checked field by field above
 

@@ -414,6 +414,24 @@ def test_a_folder_that_may_only_be_read_can_be_audited_but_not_written(sealed: P
     assert third == "read 10 True 10"
 
 
+@pytest.mark.parametrize("part", ["events.db-wal", "events.db-shm"])
+def test_what_lies_beside_the_log_and_is_somebody_elses_is_named(sealed: Path, part: str) -> None:
+    """As a command leaves it that was run once with sudo: SQLite says only that it is unable to open the database."""
+    log = _store(sealed, 5)
+    for path in sealed.iterdir():
+        path.chmod(0o666)
+    (sealed / part).chmod(0)
+    sealed.chmod(0o777)
+    done = subprocess.run(
+        [sys.executable, "-c", _AS_SOMEBODY, str(sealed)], capture_output=True, text=True, check=False, cwd=Path.cwd()
+    )
+    log.close()
+    first = done.stdout.splitlines()[0]
+    assert first.startswith("refused")
+    whose = f" ({part} belongs to root)" if os.getuid() == 0 else f": {part}"
+    assert f"it cannot be opened (Permission denied{whose})" in first
+
+
 # --- the projector dies ----------------------------------------------------------------------------------------------
 
 

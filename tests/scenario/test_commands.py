@@ -258,6 +258,7 @@ def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:
         (("audit", "decisions", "--text", " "), 2, "at least one word"),
         (("audit", "decisions", "--last", "0"), 2, "--last"),
         (("audit", "totals", "--by", "moon"), 2, "'symbol'"),
+        (("audit", "totals", "--by", "all", "--by", "day"), 2, "--by: expected all, or day; found both"),
         (("audit", "copies", "--since", "2026-01-02", "--until", "2026-01-01"), 2, "must be before --until"),
         (("audit", "notes", "--since", "2026-01-02", "--until", "2026-01-01"), 2, "must be before --until"),
         (("audit", "totals", "--since", "2026-01-02", "--until", "2026-01-01"), 2, "must be before --until"),

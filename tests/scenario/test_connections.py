@@ -67,6 +67,27 @@ def test_a_lost_connection_takes_only_its_own_accounts_down(seed: int) -> None:
     assert verify(whole.log.read_all()).is_identical
 
 
+def test_a_try_that_hangs_says_why_the_line_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`status` shows it until the line is up again: a port that takes nobody answers nothing for many seconds."""
+    whole = Whole(seed=4, followers=(SAME_BROKER,))
+    whole.start_ready()
+    network = whole.stepper.network
+
+    def shown() -> tuple[str, str]:
+        (found,) = whole.command({"command": "status"})["connections"].values()
+        return found["state"], found["reason"]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network, "dial", lambda *_: None)
+        (line,) = (line for line in network.lines.values() if line.name.startswith("connection:"))
+        network.cut(line)
+        whole.stepper.run_until(lambda: shown()[0] == "transport", 60_000_000)
+        assert shown() == ("transport", "the line was cut")
+    whole.stepper.directory.tell(line.name, m.Wake("dial"))
+    whole.stepper.run_until(lambda: shown()[0] == "open", 60_000_000)
+    assert shown() == ("open", "")
+
+
 def test_changed_tokens_reach_the_connection_of_each_account() -> None:
     """A token that lasts ten minutes is swapped on every connection, and copies go on."""
     switches = Switches(history_days=0, access_token_s=600)

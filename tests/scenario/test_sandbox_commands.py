@@ -116,7 +116,7 @@ def test_the_screen_names_what_a_client_needs_and_no_secret(tmp_path: Path) -> N
         (("--world", "/nowhere.toml"), "/nowhere.toml"),
         (("--ticks", "/nowhere.csv"), "/nowhere.csv"),
         (("--set", "fill_delay_ms"), "NAME=VALUE"),
-        (("--set", "nope=1"), "expected one of the switches"),
+        (("--set", "nope=1"), "expected a switch"),
         (("--port", "5999", "--json-port", "5999"), "different ports"),
         (("--faults", "/nowhere"), "/nowhere"),
         (("trade", "buy", "EURUSD"), "LOTS"),
@@ -336,7 +336,7 @@ def test_faults_are_switched_and_listed(cmam: Any) -> None:
     assert "code=NO_QUOTES" in cmam("fault", "list").output
     cmam("fault", "reject", "--off")
     assert not [line for line in cmam("fault", "list", "--json").output.splitlines() if '"on": true' in line]
-    assert "expected one of the faults" in cmam("fault", "nope", expected=1).output
+    assert "found 'nope': `cmam sandbox fault list` shows all" in cmam("fault", "nope", expected=1).output
 
 
 def test_stats_count_what_the_traders_sent(cmam: Any) -> None:

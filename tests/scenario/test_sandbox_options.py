@@ -29,7 +29,7 @@ from tests.worlds import BUILT_IN
         ("ticks", "time,symbol,bid,ask\n2020-01-01T00:00:00,NOPE,1,2\n", "NOPE"),
         ("state_file", "[]", "expected the state of a sandbox"),
         ("switches", (("fill_delay_ms", "soon"),), "expected a whole number"),
-        ("switches", (("nope", "1"),), "expected one of the switches"),
+        ("switches", (("nope", "1"),), "expected a switch"),
     ],
 )
 def test_what_cannot_be_played_is_refused_before_anything_listens(

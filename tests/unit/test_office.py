@@ -93,14 +93,16 @@ def test_a_refusal_leaves_nothing_behind(home: Home) -> None:
     assert office.read_registry(home) == before
 
 
-@pytest.mark.parametrize("name", ["two\nlines", "\x1b[31mred", "x" * 61, "\u202eright to left"])
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[31mred", "x" * 61, "\u202eright to left", "-x"])
 def test_a_name_that_no_table_can_show_is_refused(home: Home, name: str) -> None:
     """An alias and a tag are a line of printable signs, as the name of a profile is; blanks around it do not count."""
     _do(home, command="account.add", accounts=TWO)
-    with pytest.raises(Refusal, match="expected an alias of at most 60 printable characters"):
+    with pytest.raises(Refusal, match="expected an alias of 1 to 60 printable characters"):
         _do(home, command="account.alias", account="11", alias=name)
-    with pytest.raises(Refusal, match="expected a tag of at most 60 printable characters"):
+    with pytest.raises(Refusal, match="expected a tag of 1 to 60 printable characters"):
         _do(home, command="account.tag", accounts=["11"], add=["fine", name])
+    with pytest.raises(Refusal, match="without comma: `--add` once for each; found 'prop,eu'"):
+        _do(home, command="account.tag", accounts=["11"], add=["prop,eu"])
     assert _do(home, command="account.alias", account="11", alias=" Lead ")["alias"] == "Lead"
     assert office.read_registry(home).accounts[AccountId(11)].tags == ()
 

@@ -90,7 +90,7 @@ class ConnectionActor(Watched):
         self._greeted_as = ""
         self._set_aside: set[str] = set()
         self._is_stopping = False
-        self._reason = "not connected yet"
+        self._reason = ""
         self._measured_us = 0
         self._flood = Flood()
 
@@ -151,7 +151,7 @@ class ConnectionActor(Watched):
         self._session = session.Session(f"{self._ports.prefix}{self._generation}")
         self._blocks = 0
         self._flood.begin(self._ports.clock.monotonic())
-        self._show("transport")
+        self._show("transport", self._reason)  # why the last try failed, while this one may hang
         self._ports.dial(self._generation)
 
     def _dialled(self, message: Dialled) -> None:
@@ -164,7 +164,7 @@ class ConnectionActor(Watched):
         self._outbox.begin()
         self._tell_limiter(m.LineUp(True, self._generation))
         self._follow(self._session.connected(client_id, secret.reveal(), self._ports.clock.monotonic()))
-        self._show("application")
+        self._show("application", self._reason)
 
     def _lost(self, why: str, *, permanent: bool = False, nobody: bool = False, delay_us: int | None = None) -> None:
         """The connection is gone: accounts are told, what waited goes back, and another try is due.

@@ -84,7 +84,10 @@ def _await_code(redirect_uri: str, challenge: Challenge) -> Secret:
     clock = SystemClock()
     with listener:
         if not is_interactive():
-            say(f"Waiting for the answer on {redirect_uri}, for {OPEN_FOR_S / 60:.0f} minutes.")
+            say(
+                f"Waiting for the answer on {redirect_uri}, for {OPEN_FOR_S / 60:.0f} minutes. Without a browser here: "
+                "`--code`; with tokens at hand: `--token-file`."
+            )
             return code_of_redirect(listener.wait(lambda: clock.monotonic() / 1_000_000), challenge)
         say(
             f"Waiting for the answer on {redirect_uri}. If the browser is elsewhere, paste the address it ended on "

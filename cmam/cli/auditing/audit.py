@@ -227,13 +227,15 @@ def _short(value: str | None) -> str:
     multiple=True,
     default=["follower"],
     show_default=True,
-    help="What makes a line; given more than once, each of them together.",
+    help="What makes a line; given more than once, each of them together. `all` stands alone.",
 )
 def totals(by: tuple[str, ...], **given: Any) -> None:
     """Sums: decisions, skips, copies, fill rate, slippage by its causes, what closes came to, drift."""
     from cmam.store.auditing.totals import keys_of
     from cmam.store.auditing.totals import totals as summed
 
+    if "all" in by and len(set(by)) > 1:
+        raise click.UsageError(f"--by: expected all, or {' and '.join(one for one in by if one != 'all')}; found both.")
     filters = asked(given, reasons=True)
     with opened() as past:
         lines = list(summed(past, filters, by=by))

@@ -209,8 +209,9 @@ def _pauses(paused: Mapping[str, str]) -> str:
 
 
 def _accounts(document: Mapping[str, Any]) -> Shrinking:
+    """Each account, those that are not ready first: where there are many, a window shows the beginning alone."""
     rows: list[dict[str, str | Text]] = []
-    for found in document["accounts"]:
+    for found in sorted(document["accounts"], key=lambda found: found["health"] == "reconciled"):
         health = str(found["health"])
         state = Text.assemble(_word(health))
         if silence := _silence(document, str(found.get("connection", ""))):

@@ -15,15 +15,21 @@ from cmam.cli.face.verbs import Verb, face, spare_homes
 @click.command(cls=Verb)
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(file: Path) -> None:
-    """Copy the log to FILE, while running or not; it is checked against its chains before it gets its name."""
+    """Copy the log to FILE, while running or not; it is checked against its chains before it gets its name.
+
+    An older backup of that name gives way to it; any other file is refused.
+    """
+    from cmam.store.logfile.database import is_store
     from cmam.store.upkeep.keeping import backup as copy
 
     spare_homes(file)
+    is_over_another = is_store(file)
     head = copy(face().home.root, file)
     if face().as_json:
         print_json({"file": str(file), "head": str(head)})
         return
-    say(f"{file} is a whole copy; its head is {head}.")
+    instead = ", in the place of an older backup" if is_over_another else ""
+    say(f"{file} is a whole copy{instead}; its head is {head}.")
 
 
 @click.command(cls=Verb)

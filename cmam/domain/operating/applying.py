@@ -22,7 +22,7 @@ from cmam.domain.events import (
     ProfileSettingsChanged,
     ProfileState,
 )
-from cmam.domain.operating.asking import USAGE, Context, Outcome, Refusal, Request, find_account
+from cmam.domain.operating.asking import A_NAME, USAGE, Context, Outcome, Refusal, Request, find_account, is_name
 from cmam.domain.operating.netting import check_nets
 from cmam.domain.operating.profile_commands import (
     LEAVE,
@@ -118,8 +118,6 @@ def _understood(context: Context, request: Request, faults: list[str]) -> list[W
 
 
 def _profile(context: Context, entry: Mapping[str, Any], name: str, where: str, faults: list[str]) -> Wanted | None:
-    if not name or len(name) > 60 or not name.isprintable():
-        faults.append(f"{where}: expected a name of 1 to 60 printable characters, found {name!r}")
     leader = _account(context, entry.get("leader"), f"{where}, leader", faults)
     shared = _strings(entry.get("settings", {}))
     common = check_each(shared)
@@ -139,6 +137,8 @@ def _profile(context: Context, entry: Mapping[str, Any], name: str, where: str, 
             faults.append(f"{here}: the profile has it twice")
         followers[account.account] = (account, settings)
     existing = next((p for p in context.registry.live_profiles() if p.name.lower() == name.lower()), None)
+    if existing is None and not is_name(name):
+        faults.append(f"{where}: expected a name of {A_NAME}; found {name!r}")
     if leader is None:
         return None
     if existing is not None and existing.leader != leader.account:

@@ -22,6 +22,8 @@ REFUSED, USAGE = 1, 2
 
 FOLLOWERS_MAX = 1_000
 NAME_CHARACTERS_MAX = 60
+A_NAME = f"1 to {NAME_CHARACTERS_MAX} printable characters, the first of them no hyphen"
+"""What `is_name` takes, as a refusal says it."""
 NAMES_SHOWN, NEAR_SHOWN = 8, 5
 """So many names are told to who typed one that is none; of more only those most like it."""
 
@@ -75,6 +77,12 @@ Command = Callable[[Context, Request], Outcome]
 
 
 # --- names --------------------------------------------------------------------------------------------------------
+
+
+def is_name(name: str) -> bool:
+    """Whether a profile or an account can be called so from now on: a name that begins with a hyphen would be taken for
+    an option wherever it is typed, but whoever has one keeps it."""
+    return 0 < len(name) <= NAME_CHARACTERS_MAX and name.isprintable() and not name.startswith("-")
 
 
 def find_account(registry: Registry, name: str) -> KnownAccount:

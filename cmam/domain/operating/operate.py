@@ -31,7 +31,7 @@ from cmam.domain.events import (
 from cmam.domain.guarding.latches import DAY, NOBODY
 from cmam.domain.operating.applying import apply_profiles
 from cmam.domain.operating.asking import (
-    NAME_CHARACTERS_MAX,
+    A_NAME,
     USAGE,
     Command,
     Context,
@@ -40,6 +40,7 @@ from cmam.domain.operating.asking import (
     Request,
     find_account,
     find_profile,
+    is_name,
     signed,
 )
 from cmam.domain.operating.follower_commands import add_follower, remove_follower
@@ -267,9 +268,8 @@ def _add_accounts(context: Context, request: Request) -> Outcome:
 def _alias_account(context: Context, request: Request) -> Outcome:
     account = find_account(context.registry, str(request.get("account", "")))
     alias = str(request.get("alias", "")).strip()
-    if alias.isdigit() or ":" in alias or not _is_legible(alias):
-        allowed = f"at most {NAME_CHARACTERS_MAX} printable characters, without colon and no number"
-        raise Refusal(f"expected an alias of {allowed}, found {alias!r}", USAGE)
+    if alias and (alias.isdigit() or ":" in alias or not is_name(alias)):  # none takes it away
+        raise Refusal(f"expected an alias of {A_NAME}, without colon and no number; found {alias!r}", USAGE)
     for other in context.registry.accounts.values():
         if alias and other.account != account.account and other.alias.lower() == alias.lower():
             raise Refusal(f"the alias {alias!r} is taken: account {other.account} has it")
@@ -277,18 +277,13 @@ def _alias_account(context: Context, request: Request) -> Outcome:
     return Outcome(((APP, event),), {"account": int(account.account), "alias": alias})
 
 
-def _is_legible(name: str) -> bool:
-    """Whether a name fits a line of a table, and says nothing to a terminal."""
-    return len(name) <= NAME_CHARACTERS_MAX and name.isprintable()
-
-
 def _tag_accounts(context: Context, request: Request) -> Outcome:
     """Add and take away tags of several accounts at once; `changed` counts those that had others before."""
     add = {str(tag).strip() for tag in request.get("add", ())} - {""}
     drop = {str(tag).strip() for tag in request.get("remove", ())}
     for tag in sorted(add):
-        if not _is_legible(tag):
-            raise Refusal(f"expected a tag of at most {NAME_CHARACTERS_MAX} printable characters, found {tag!r}", USAGE)
+        if not is_name(tag) or "," in tag:  # a list shows the tags of an account with commas between them
+            raise Refusal(f"expected a tag of {A_NAME}, without comma: `--add` once for each; found {tag!r}", USAGE)
     events: list[tuple[str, Event]] = []
     named = 0
     for name in request.get("accounts", ()):

@@ -24,8 +24,8 @@ from cmam.domain.events import (
     ProfileStateChanged,
 )
 from cmam.domain.operating.asking import (
+    A_NAME,
     FOLLOWERS_MAX,
-    NAME_CHARACTERS_MAX,
     USAGE,
     Command,
     Context,
@@ -34,6 +34,7 @@ from cmam.domain.operating.asking import (
     Request,
     find_account,
     find_profile,
+    is_name,
 )
 from cmam.domain.operating.registry import ACCOUNT_PREFIX, PROFILE_PREFIX, KnownAccount, Registry
 from cmam.domain.profiles.link import Link, ProfileView
@@ -82,8 +83,8 @@ def create_profile(context: Context, request: Request) -> Outcome:
 
 def check_new_name(registry: Registry, name: str) -> None:
     """Refuse a name that is none, or taken."""
-    if not name or len(name) > NAME_CHARACTERS_MAX or not name.isprintable():
-        raise Refusal(f"expected a name of 1 to {NAME_CHARACTERS_MAX} printable characters, found {name!r}", USAGE)
+    if not is_name(name):
+        raise Refusal(f"expected a name of {A_NAME}; found {name!r}", USAGE)
     if name.lower() in (profile.name.lower() for profile in registry.live_profiles()):
         raise Refusal(f"the name {name!r} is taken; `cmam profile list` shows all.")
 

@@ -12,6 +12,7 @@ from cmam.sandbox import faults, units
 from cmam.sandbox.books.authority import Grants
 from cmam.sandbox.books.ledger import Account
 from cmam.sandbox.faults import Fault, Faults
+from cmam.sandbox.near import ALL_FAULTS, no_such
 from cmam.sandbox.service import incidents
 from cmam.sandbox.service.delivery import Delivery
 from cmam.sandbox.service.limits import HISTORICAL
@@ -96,7 +97,7 @@ class Troubles:
             scene = incidents.Scene(self._floor, self._grants, lobby.disconnect_account, lobby.disconnect_clients, move)
             return incidents.happen(scene, name, arguments)
         if name not in faults.KINDS:
-            raise ValueError(f"expected one of {', '.join(faults.KNOWN)}; found {name!r}")
+            raise ValueError(no_such("fault", name, faults.KNOWN, ALL_FAULTS))
         fault = self._on.set(name, arguments)
         if name == "clock-skew":
             self._floor.stamp.skew_us = fault.number("ms") * units.MILLISECOND_US

@@ -12,6 +12,7 @@ from typing import Any
 from cmam.sandbox import faults
 from cmam.sandbox.books.authority import Grant, Refusal
 from cmam.sandbox.https.control import Refused
+from cmam.sandbox.near import ALL_FAULTS, no_such
 from cmam.sandbox.service.broker import Broker
 from cmam.sandbox.wire.line_faults import LINE_FAULTS, LineFaults
 from cmam.sandbox.world import World
@@ -76,7 +77,7 @@ def known_faults() -> dict[str, str]:
 
 def _check_name(name: str) -> None:
     if name not in faults.KNOWN:
-        raise Refused(f"expected one of the faults {', '.join(known_faults())}; found {name!r}")
+        raise Refused(no_such("fault", name, known_faults(), ALL_FAULTS))
 
 
 def living_grant(broker: Broker, world: World, ctid: int, now_us: int) -> Grant:

@@ -18,6 +18,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from cmam.sandbox.faults import INCIDENTS, KINDS, Faults
+from cmam.sandbox.near import ALL_FAULTS, no_such
 from cmam.sandbox.serving.options import SetUpFault
 from cmam.sandbox.serving.setup import read_text
 from cmam.sandbox.wire.line_faults import LINE_FAULTS, LineFaults
@@ -57,8 +58,7 @@ def _read(words: list[str]) -> Scheduled:
         raise ValueError(f"expected seconds since the start, found {words[0]!r}") from None
     known = (*KINDS, *INCIDENTS, *LINE_FAULTS)
     if len(words) < 2 or words[1] not in known:
-        found = repr(words[1]) if len(words) > 1 else "nothing"
-        raise ValueError(f"expected one of the faults {', '.join(known)}; found {found}")
+        raise ValueError(no_such("fault", "".join(words[1:2]), known, ALL_FAULTS))
     name, rest = words[1], words[2:]
     if rest == [OFF]:
         return Scheduled(float(at_s), name, None)

@@ -20,9 +20,10 @@ from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreUnava
 from cmam.store.logfile import database
 from cmam.store.logfile import statements as sql
 from cmam.store.logfile.chain import NO_ORDER, Head, LogHead, checkpoint, latest_checkpoint, roll
-from cmam.store.logfile.database import Durability, LogRecorder, explain
+from cmam.store.logfile.database import Durability, explain
 from cmam.store.logfile.file_place import FilePlace, write_anew
 from cmam.store.logfile.log_reader import LogReader
+from cmam.store.logfile.log_recorder import LogRecorder
 from cmam.store.logfile.preparing import NO_HEAD, Prepared, prepare
 from cmam.store.logfile.segments import older_parts
 from cmam.store.records.envelope import Pending, code_in, encode, form_in

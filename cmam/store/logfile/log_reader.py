@@ -15,9 +15,9 @@ from typing import Any, Self
 import msgspec
 
 from cmam.store.errors import StoreBroken
-from cmam.store.logfile import database
 from cmam.store.logfile import statements as sql
-from cmam.store.logfile.database import TABLE, LogRecorder, explain
+from cmam.store.logfile.database import TABLE, explain
+from cmam.store.logfile.log_recorder import LogDatastore, LogRecorder
 from cmam.store.records.envelope import Decoding, Fact, Raw, Recorded, envelope_of, fact_of
 
 PAGE = 500
@@ -39,7 +39,7 @@ class LogReader:
     def connection(self) -> sqlite3.Connection:
         """The open connection, for reading."""
         datastore = self._recorder.datastore
-        assert isinstance(datastore, database.LogDatastore)
+        assert isinstance(datastore, LogDatastore)
         return datastore.raw
 
     @property

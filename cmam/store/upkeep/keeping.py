@@ -94,9 +94,11 @@ class Restored:
 
 
 def expect_backup(path: Path) -> None:
-    """Refuse a backup that is not there, before anything is made for it; raises StoreMissing."""
+    """Refuse what is no backup, before anything is made for it; raises a StoreError in a sentence."""
     if not path.exists():
         raise StoreMissing(f"There is no backup {path}.")
+    if path.is_file() and os.access(path, os.R_OK) and not is_store(path):
+        raise StoreBroken(f"{path} is no backup: expected a file that `cmam backup` wrote, or another log of cmam.")
 
 
 def restore(home: Path, path: Path, now_us: int, *, replace: bool = False) -> Restored:
@@ -107,6 +109,8 @@ def restore(home: Path, path: Path, now_us: int, *, replace: bool = False) -> Re
     """
     expect_backup(path)
     place = home / FILE_NAME
+    if place.exists() and path.samefile(place):
+        raise StoreUnavailable(f"{path} is the log of {home} itself: expected a backup of it. Nothing was changed.")
     with closing(EventLog.read_file(path, _archive_of(home, path))) as log:
         result = verify_log(log)
         if not result.is_whole:

@@ -185,6 +185,19 @@ def test_no_link_takes_two_lines_and_why_it_skips_stands_before_who_leads(width:
     assert ("defaults" in lines[-1]) is (width > 80)
 
 
+def test_an_account_that_is_not_ready_is_seen_among_many() -> None:
+    """Of 60 followers a window of 24 lines shows some: the one whose token is dead stood below all that are well."""
+    accounts = [{"ctid": number, "health": "reconciled"} for number in range(60)]
+    accounts[50]["health"] = "token_dead"
+    screen = Console(file=io.StringIO(), width=80, height=24, color_system=None)
+    screen.print(Window(status_screen({"running": True, "accounts": accounts})))
+    assert isinstance(screen.file, io.StringIO)
+    rows = [line for line in screen.file.getvalue().splitlines() if re.search(r"[●✗] +\d", line)]
+    assert "50" in rows[0]
+    assert "token_dead" in rows[0]
+    assert [int(row.split()[1]) for row in rows[1:4]] == [0, 1, 2]
+
+
 @pytest.mark.parametrize(("height", "below"), [(24, 0), (24, 4), (5, 4), (60, 0)])
 def test_a_low_window_says_how_much_it_does_not_show(height: int, below: int) -> None:
     """A screen that is drawn again in one place cannot be scrolled: the last links of a table were cut unseen."""

@@ -14,6 +14,7 @@ from cmam.domain.events import (
     CopyAdopted,
     Health,
     LinkSettingsChanged,
+    ProfileCreated,
     ProfileDeleted,
     ProfileSettingsChanged,
     ProfileStateChanged,
@@ -21,9 +22,9 @@ from cmam.domain.events import (
 from cmam.domain.operating.applying import apply_profiles
 from cmam.domain.operating.asking import Context, Outcome, Refusal
 from cmam.domain.operating.operate import operate
-from cmam.domain.operating.registry import APP, Registry, evolve_registry
+from cmam.domain.operating.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import AccountId, PositionId, SymbolId, position_source
+from cmam.domain.values.ids import AccountId, PositionId, ProfileId, SymbolId, position_source
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.trades import AccessRights, AccountType, Position
@@ -280,6 +281,21 @@ def _file(amount: str = "2", followers: tuple[str, ...] = ("2", "3")) -> list[di
             "followers": [{"account": account, "settings": settings} for account in followers],
         }
     ]
+
+
+def test_a_name_that_would_be_taken_for_an_option_is_refused_and_an_older_one_stays(desk: Desk) -> None:
+    """`-x` cannot be typed where a name stands: no profile gets it by a command or a file; one of before is kept."""
+    anew = _file("3")
+    anew[0]["name"] = "-x"
+    with pytest.raises(Refusal, match=r"the first of them no hyphen; found '-x'"):
+        desk.does("profile.create", name="-x", leader="1", followers=["2"], settings={})
+    with pytest.raises(Refusal, match=r"profile '-x': expected a name .* found '-x'"):
+        desk.does("profile.apply", profiles=anew, dry_run=True)
+    older = ProfileCreated(profile=ProfileId("older"), name="-x", leader=LEADER)
+    desk.registry = evolve_registry(desk.registry, f"{PROFILE_PREFIX}older", older)
+    desk.does("profile.apply", profiles=anew)
+    links = next(p for p in desk.registry.live_profiles() if p.name == "-x").links.values()
+    assert {link.settings["volume.amount"] for link in links} == {"3"}
 
 
 def test_what_was_shown_is_what_is_applied(desk: Desk) -> None:

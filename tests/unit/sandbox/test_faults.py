@@ -327,7 +327,7 @@ def test_a_price_jump_acts_like_a_tick(bench: Bench, line: Line) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
-        ("nonsense", {}, "expected one of"),
+        ("nonsense", {}, "expected a fault .*; found 'nonsense': `cmam sandbox fault list` shows all$"),
         ("delay", {"ms": "soon"}, "whole number for ms"),
         ("delay", {"speed": "1"}, "expected delay to be given ms"),
         ("error", {}, "expected a value for code"),

@@ -24,7 +24,8 @@ def test_switches_are_read_by_their_kind() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("colour", "red", "expected one of the switches .*fill_delay_ms"),
+        ("colour", "red", "^expected a switch; found 'colour': docs/sandbox.md has all, under Switches$"),
+        ("fill_delay", "9", "^expected a switch such as fill_delay_ms.*; found 'fill_delay': .{,40}$"),
         ("fill_delay_ms", "-1", "whole number of at least 0 for fill_delay_ms"),
         ("fill_delay_ms", "soon", "whole number"),
         ("ioc_limit_rests", "perhaps", "on or off for ioc_limit_rests"),

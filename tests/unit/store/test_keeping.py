@@ -115,6 +115,27 @@ def test_a_damaged_log_is_moved_aside_and_a_damaged_backup_is_refused(tmp_path: 
         assert log.position() == 21
 
 
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_log_is_not_put_in_the_place_of_itself(tmp_path: Path, replace: bool) -> None:
+    """By whatever name: nothing happened since, and each account would be told that its log is an older one."""
+    home = a_home(tmp_path / "home")
+    (tmp_path / "link.db").symlink_to(home / "events.db")
+    for path in (home / "events.db", tmp_path / "link.db"):
+        with pytest.raises(StoreUnavailable, match="itself: expected a backup of it"):
+            restore(home, path, T0, replace=replace)
+    assert not list(home.glob("*.replaced-*"))
+    with closing(EventLog.read_only(home)) as log:
+        assert log.position() == 20
+
+
+@pytest.mark.parametrize("content", [b"", b"a list of my aunts\n"])
+def test_what_is_no_backup_is_not_taken_for_a_log_to_be_restored(tmp_path: Path, content: bytes) -> None:
+    """A file named by mistake is no damaged log, whose way out is a backup."""
+    (tmp_path / "names.txt").write_bytes(content)
+    with pytest.raises(StoreBroken, match=r"names\.txt is no backup: expected a file that `cmam backup` wrote"):
+        restore(a_home(tmp_path / "home"), tmp_path / "names.txt", T0, replace=True)
+
+
 def test_an_archived_log_goes_on_in_a_new_file_as_one(tmp_path: Path) -> None:
     """Positions, versions, chains and heads continue; old and new are read, verified and written as one log."""
     home = a_home(tmp_path)
@@ -315,13 +336,17 @@ def test_no_backup_takes_the_place_of_its_own_log(tmp_path: Path) -> None:
             backup(home, path)
 
 
-def test_a_backup_takes_the_place_of_an_older_one_unless_the_log_is_broken(tmp_path: Path) -> None:
-    """The last good backup stays where today's would not be whole."""
+def test_a_backup_takes_the_place_of_an_older_one_unless_the_log_is_broken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which is told; the last good backup stays where today's would not be whole."""
     home, copy = a_home(tmp_path / "home"), tmp_path / "events.db"
-    backup(home, copy)
+    assert run(["--home", str(home), "backup", str(copy)]) == 0
+    assert "whole copy; its head" in capsys.readouterr().err
     with closing(EventLog.open(home)) as log:
         log.append(facts(5, after=20))
-        backup(home, copy)
+        assert run(["--home", str(home), "backup", str(copy)]) == 0
+        assert "whole copy, in the place of an older backup; its head" in capsys.readouterr().err
         log.connection.execute("UPDATE stored_events SET state = replace(state, 'note', 'Note') WHERE rowid = 4")
     good = copy.read_bytes()
     with pytest.raises(StoreBroken, match="Record 4 of account:1"):
