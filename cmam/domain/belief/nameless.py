@@ -1,8 +1,8 @@
-"""Whose orders are that a history or a snapshot tells without the name that their sender gave them.
+"""Whose orders are that are told without the name that their sender gave them, or with a part of it.
 
-The schema lets a server leave `clientOrderId` out. Then an order is known by its number, where an event has told that,
-or it is the one that has the label and all that an open request asked for, and is not older. Else it would count as
-absent, and be sent once more.
+The schema lets a server leave `clientOrderId` out, and says nothing of how long it may be. Then an order is known by
+its number, where an event has told that, or it is the one that has the label and all that an open request asked for,
+and is not older. Else it would count as absent, and be sent once more; and what fills on a net would be somebody's.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Iterable
 
 from cmam.domain.belief.copies import Intent
 from cmam.domain.belief.view import AccountView
+from cmam.domain.events import ExecutionSeen
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.trades import Order
+from cmam.domain.values.trades import Order, OrderStatus
 
 NAMED = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE)
 """What is sent with a name: a request for a close has none to give."""
@@ -34,7 +35,7 @@ def named(view: AccountView, orders: Iterable[Order], offset_ms: int) -> tuple[O
     `offset_ms` is how far ahead of ours the server's clock is.
     """
     told = tuple(orders)
-    nameless = [order for order in told if not order.client_order_id and not order.closing]
+    nameless = [order for order in told if not order.closing and not _has_name(order)]
     if not nameless:
         return told
     has_name = {order.client_order_id for order in told}
@@ -47,6 +48,22 @@ def named(view: AccountView, orders: Iterable[Order], offset_ms: int) -> tuple[O
     return tuple(
         replace(order, client_order_id=found[order.order]) if order.order in found else order for order in told
     )
+
+
+def lacks_name(view: AccountView, fact: ExecutionSeen) -> bool:
+    """Whether an execution may be of a request that is under way, and nothing in it says of which."""
+    order = fact.order
+    if order is None or fact.client_msg_id or not view.intents or order.client_order_id in view.intents:
+        return False
+    return not order.closing and not _has_name(order)
+
+
+def told_by_name(view: AccountView, fact: ExecutionSeen, offset_ms: int) -> ExecutionSeen:
+    """The same execution, its order with the name of the open request that it is of, if any."""
+    if fact.order is None:
+        return fact
+    (order,) = named(view, (fact.order,), offset_ms)
+    return fact if order is fact.order else replace(fact, order=order)
 
 
 def is_like_another(view: AccountView, intent: Intent) -> bool:
@@ -72,11 +89,19 @@ def is_like_another(view: AccountView, intent: Intent) -> bool:
     )
 
 
+def _has_name(order: Order) -> bool:
+    """Whether it tells the whole name that its sender gave it: one of ours is its label and a number."""
+    name = order.client_order_id
+    return bool(name) and (read_label(order.label) is None or name.startswith(f"{order.label}."))
+
+
 def _is_of(intent: Intent, order: Order, offset_ms: int) -> bool:
     if intent.order is not None:
         return order.order == intent.order
     command, at_ms = intent.command, order.opened_ms or order.updated_ms
-    is_late = at_ms > intent.after_ms and at_ms >= intent.recorded_us // 1_000 + offset_ms - COARSE_MS
+    is_fresh = order.status is OrderStatus.ACCEPTED and not order.executed_volume
+    is_newer = at_ms > intent.after_ms or (is_fresh and at_ms == intent.after_ms)  # it may count in seconds
+    is_late = is_newer and at_ms >= intent.recorded_us // 1_000 + offset_ms - COARSE_MS
     is_labelled = read_label(order.label) is not None and order.label == command.label
     return (
         is_labelled and is_late and _terms(order) == (command.symbol, command.side, command.order_type, command.volume)
