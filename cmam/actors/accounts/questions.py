@@ -251,11 +251,13 @@ class Questions:
         return any(since_us > self._doubts_asked_us for since_us in absences.moments(self._desk.view))
 
     def _quiet_from_us(self) -> int:
-        """From when on the first look of a start, or of a line, shows the last deal on record, also where it shows what
-        stood a moment ago; 0 where that deal is of a clock that was set back since."""
+        """From when on the first look of a start, or of a line, shows the last deal on record and the last execution
+        that was heard, also where it shows what stood a moment ago; a deal of a clock that was set back since is none.
+        """
         clock = self._desk.ports.clock
         left_us = self._desk.view.dealt_us + QUIET_US - clock.now()
-        return clock.monotonic() + left_us if 0 < left_us <= QUIET_US else 0
+        heard_us = self._executed_us + QUIET_US if self._executed_us else 0
+        return max(heard_us, clock.monotonic() + left_us if 0 < left_us <= QUIET_US else 0)
 
     def look_if_due(self, now: int) -> None:
         """Ask what became of what is unknown or doubted, if it is time."""
