@@ -1,30 +1,34 @@
-"""Orders whose name is not told in histories and snapshots: `clientOrderId` is optional."""
+"""Orders whose name is not told in histories and snapshots, or not all of it: `clientOrderId` is optional, and how long
+it may be is said nowhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from cmam.actors.accounts import questions
 from cmam.actors.asking import preparation
 from cmam.domain.values.trades import Order
 from cmam.store.past.replay import verify
-from tests.stranger.books import BUY, LIMIT
+from tests.stranger.books import BUY, LIMIT, SELL
 from tests.stranger.habits import Habits
 from tests.stranger.world import Terminal, World, signed
 
 LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
 HABITS = Habits(names="requests", fill_us=300_000)
+CUT = Habits(order_names="cut", fill_us=300_000)
 
 
 def _unnamed(_view: Any, orders: Iterable[Order], _offset_ms: int) -> tuple[Order, ...]:
     return tuple(orders)
 
 
-def _world(*, netted: bool) -> tuple[World, Terminal]:
-    world = World(1, HABITS, {LEADER: ("North", False), FOLLOWER: ("North", netted)})
+def _world(*, netted: bool, habits: Habits = HABITS) -> tuple[World, Terminal]:
+    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("North", netted)})
     world.profile("of", LEADER, {FOLLOWER: "1"})
     world.start()
     world.run(5)
@@ -41,9 +45,9 @@ def _cut_as_it_leaves(world: World) -> None:
     world.run(60)
 
 
-def _held_after_an_open() -> list[int]:
+def _held_after_an_open(habits: Habits) -> list[int]:
     """What a netted follower holds that was cut off in the middle of an open."""
-    world, terminal = _world(netted=True)
+    world, terminal = _world(netted=True, habits=habits)
     terminal.trade("EURUSD", BUY, VOLUME)
     _cut_as_it_leaves(world)
     found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
@@ -79,11 +83,32 @@ def _held_after_two_adds() -> list[int]:
     return found
 
 
-def test_an_open_without_its_name_is_not_sent_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def _held_after_opens_of_both_sides() -> list[int]:
+    """What a net holds once shares of both sides have come, of which events tell a part of their names alone."""
+    world, terminal = _world(netted=True, habits=replace(CUT, names="orders"))
+    terminal.trade("EURUSD", BUY, 3 * VOLUME)
+    world.run(5)
+    terminal.trade("EURUSD", SELL, VOLUME)
+    world.run(60)
+    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
+    return found
+
+
+@pytest.mark.parametrize("habits", [HABITS, CUT], ids=["left out", "cut"])
+def test_an_open_without_its_name_is_not_sent_once_more(habits: Habits, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its order, with its label and all that it asked for, counted as absent, and the net was twice what it should."""
-    assert _held_after_an_open() == [VOLUME]
+    assert _held_after_an_open(habits) == [VOLUME]
     monkeypatch.setattr(preparation, "named", _unnamed)
-    assert _held_after_an_open() == [2 * VOLUME]
+    assert _held_after_an_open(habits) == [2 * VOLUME]
+
+
+def test_an_open_is_known_by_events_that_tell_a_part_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What became of it was not known before it was looked up, and what its net held counted as somebody's."""
+    assert _held_after_opens_of_both_sides() == [2 * VOLUME]
+    monkeypatch.setattr(questions, "lacks_name", lambda _view, _fact: False)
+    assert _held_after_opens_of_both_sides() == [3 * VOLUME]
 
 
 def test_an_order_that_rests_without_its_name_is_not_placed_once_more(monkeypatch: pytest.MonkeyPatch) -> None:

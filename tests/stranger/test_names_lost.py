@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.domain.events import IntentSettled
+from cmam.domain.belief.nameless import ALIKE
+from cmam.domain.events import AlertHealed, AlertRaised, IntentSettled
 from cmam.domain.turns import settling
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT
@@ -34,6 +35,27 @@ def _after_a_cut(world: World) -> list[str]:
     assert verify(world.log.read_all()).is_identical
     world.stepper.kill()
     return [one.reason for one in world.events(FOLLOWER, IntentSettled)]
+
+
+def test_what_may_be_ours_is_told_by_its_number_until_it_is_gone() -> None:
+    """It was nobody's from then on, also when its leader closed, and nothing but the reason of an outcome said so."""
+    world, terminal = _world("dropped")
+    terminal.trade("EURUSD", BUY, VOLUME)
+    book = world.broker.floor.books[FOLLOWER]
+    while not book.orders:
+        world.run(0.000_1)
+    world.lines.cut_all()
+    world.run(60)
+    (held,) = book.positions.values()
+    (told,) = [one for one in world.events(FOLLOWER, AlertRaised) if one.kind.startswith(ALIKE)]
+    assert told.kind == f"{ALIKE}position {held.number}"
+    assert f"Position {held.number} is just what cmam has asked for" in told.text
+    assert told.kind not in [one.kind for one in world.events(FOLLOWER, AlertHealed)]
+    Terminal(world, FOLLOWER).close(held)
+    world.run(70)
+    assert told.kind in [one.kind for one in world.events(FOLLOWER, AlertHealed)]
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
 
 
 @pytest.mark.parametrize("spelling", ["capitals", "dropped"])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cmam.actors.accounts import questions
+from cmam.actors.accounts.questions import Questions
+from cmam.domain.events import CopyTouched
 from cmam.domain.folds import account
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, SELL
@@ -89,3 +93,34 @@ def test_a_swap_on_what_was_opened_unseen_does_not_hide_it(monkeypatch: pytest.M
     assert _held_after_a_swap() == [VOLUME]
     monkeypatch.setattr(account, "is_charged_unseen", lambda _view, _event: False)
     assert _held_after_a_swap() == []
+
+
+def _target_after_a_cut() -> tuple[bool, list[Any]]:
+    """Whether a copy has its target whose line was cut right after that was told, and what counts as touched."""
+    world = World(
+        1,
+        Habits(states_behind_us=600_000, stamps=False, fill_us=0),
+        {LEADER: ("North", False), FOLLOWER: ("North", False)},
+    )
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    world.start()
+    world.run(5)
+    terminal, book = Terminal(world, LEADER), world.broker.floor.books[FOLLOWER]
+    terminal.trade("EURUSD", BUY, VOLUME)
+    world.run(5)
+    (held,), (copy,) = terminal.book.positions.values(), book.positions.values()
+    terminal.protect(held, 0, held.price + 1_000)
+    while not copy.tp:
+        world.run(0.001)
+    world.lines.cut_all()
+    world.run(120)
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
+    return copy.tp > 0, world.events(FOLLOWER, CopyTouched)
+
+
+def test_what_was_told_as_the_line_was_cut_is_not_taken_back_by_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target that had just been told, and is not in what stood a moment ago, counted as taken away by a person."""
+    assert _target_after_a_cut() == (True, [])
+    monkeypatch.setattr(Questions, "executed", lambda _self, _fact: None)
+    assert _target_after_a_cut()[1]

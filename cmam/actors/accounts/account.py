@@ -23,11 +23,13 @@ from cmam.actors.care.poison import name_of
 from cmam.actors.threads.runtime import Watched
 from cmam.domain.belief import limits, refused
 from cmam.domain.belief.copies import IntentState
+from cmam.domain.belief.nameless import ALIKE
 from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.attempts import next_wake
 from cmam.domain.events import CopyAdopted, GuardRearmed, Health, HealthChanged, IntentOverdue, RulesBegan
 from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.repair import rolled
 from cmam.domain.repair.strays import is_nobodys
 from cmam.domain.turns import absences
 from cmam.domain.turns.timing import due, next_due
@@ -54,6 +56,7 @@ class AccountActor(Watched):
         self._armed_us = 0
         self._refused = ""
         self._is_prepared = False
+        self._taken: rolled.Taken | None = None
 
     @property
     def culprit(self) -> Any:
@@ -257,6 +260,7 @@ class AccountActor(Watched):
 
     def _reported(self, message: m.Reported) -> None:
         """A report before the first reconcile is part of what the reconcile will show."""
+        message = self._questions.named(message)
         self._questions.executed(message.fact)
         self._take_released()
         if not self._questions.holds(message):
@@ -282,7 +286,10 @@ class AccountActor(Watched):
         view = self._desk.view
         if is_nobodys(view, message.fact):
             self._following.look_for_strays()
+        if self._taken is not None and (position := rolled.anew(view, self._taken, message.fact)) is not None:
+            self._desk.alert(m.Alert(f"{ALIKE}position {position}", rolled.in_words(position, self._taken)))
         if len(view.copies) < len(before.copies):
+            self._taken = rolled.taken(before, view, message.fact) or self._taken
             self._following.reopen(before)
         self._watches.guard()
 

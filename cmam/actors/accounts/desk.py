@@ -22,6 +22,7 @@ from cmam.actors.threads.runtime import Directory
 from cmam.actors.threads.timer import Timer
 from cmam.clock import SECOND_US, Clock
 from cmam.domain.belief.copies import IntentState
+from cmam.domain.belief.nameless import ALIKE, alike_in_words, like_another
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     AlertHealed,
@@ -36,9 +37,10 @@ from cmam.domain.events import (
     IntentSettled,
     MessageSetAside,
     Outcome,
+    Reconciled,
 )
 from cmam.domain.turns.making import Turn
-from cmam.domain.turns.settling import SETTLE_US
+from cmam.domain.turns.settling import LIKE_ANOTHER, SETTLE_US
 from cmam.domain.turns.turn import step, withdrawn
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, StoreId
@@ -161,6 +163,8 @@ class Desk:
         self.commit(turn, facts, now, received_us, after=then, has_waited=isinstance(fact, CopyWoken))
         if turn.view.latches is not before.latches:
             self._say_latches(before)
+        if isinstance(fact, Reconciled):
+            self._say_alike(before, turn.derived)
         if turn.folded is not None:
             self.followers.tell(before, turn.folded, fact, received_us)
         nets: Nets | None = None
@@ -174,6 +178,14 @@ class Desk:
         for key, latch in self.view.latches.items():
             if key not in before.latches and (text := latch_text(latch, self.view)):
                 log.error("! %s: %s", self.name, text)
+
+    def _say_alike(self, before: AccountView, derived: tuple[Event, ...]) -> None:
+        """Say what stands there that may be what a request has opened, which is not sent again."""
+        for event in derived:
+            if isinstance(event, IntentSettled) and event.reason == LIKE_ANOTHER:
+                intent = before.intents[event.intent]
+                if name := like_another(self.view, intent):
+                    self.alert(m.Alert(f"{ALIKE}{name}", alike_in_words(name, intent.source)))
 
     def commit(
         self,

@@ -18,12 +18,14 @@ from cmam.actors.asking.preparation import PATIENCE, Kind, Preparation, retry_us
 from cmam.actors.asking.question import Question
 from cmam.clock import SECOND_US
 from cmam.domain.belief.holdings import with_trailed
+from cmam.domain.belief.nameless import lacks_name, told_by_name
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
 from cmam.domain.folds.booking import position_of
 from cmam.domain.repair.twins import Seen, seen
 from cmam.domain.turns import absences
 from cmam.domain.turns.timing import lookup_due, needs_history
 from cmam.domain.values.ids import PositionId, SymbolId
+from cmam.domain.values.replacing import replace
 from cmam.domain.values.trades import Order
 from cmam.openapi.lanes import Lane
 
@@ -130,7 +132,7 @@ class Questions:
             leads=desk.leads,
             needs_worth=desk.leads or self._is_guarded(),
             now_us=desk.ports.clock.now(),
-            offset_ms=desk.ports.board.clock(desk.ports.board.feed_of(desk.view.account)).offset_ms,
+            offset_ms=self._offset_ms(),
             is_live=desk.ports.is_live,
             settle_us=desk.ports.settle_us,
             asks_past=self.asks_past or (desk.ports.is_again and not desk.view.has_reconciled),
@@ -249,11 +251,13 @@ class Questions:
         return any(since_us > self._doubts_asked_us for since_us in absences.moments(self._desk.view))
 
     def _quiet_from_us(self) -> int:
-        """From when on the first look of a start, or of a line, shows the last deal on record, also where it shows what
-        stood a moment ago; 0 where that deal is of a clock that was set back since."""
+        """From when on the first look of a start, or of a line, shows the last deal on record and the last execution
+        that was heard, also where it shows what stood a moment ago; a deal of a clock that was set back since is none.
+        """
         clock = self._desk.ports.clock
         left_us = self._desk.view.dealt_us + QUIET_US - clock.now()
-        return clock.monotonic() + left_us if 0 < left_us <= QUIET_US else 0
+        heard_us = self._executed_us + QUIET_US if self._executed_us else 0
+        return max(heard_us, clock.monotonic() + left_us if 0 < left_us <= QUIET_US else 0)
 
     def look_if_due(self, now: int) -> None:
         """Ask what became of what is unknown or doubted, if it is time."""
@@ -380,6 +384,18 @@ class Questions:
         self._on_ready(preparation.kind)
 
     # --- beside what is reported ----------------------------------------------------------------------------------
+
+    def named(self, message: m.Reported) -> m.Reported:
+        """The same report, with the name of the request that its order is of, where nothing in it said so."""
+        view, fact = self._desk.view, message.fact
+        if not isinstance(fact, ExecutionSeen) or not lacks_name(view, fact):
+            return message
+        return replace(message, fact=told_by_name(view, fact, self._offset_ms()))
+
+    def _offset_ms(self) -> int:
+        """How far ahead of ours this broker's clock is."""
+        board = self._desk.ports.board
+        return board.clock(board.feed_of(self._desk.view.account)).offset_ms
 
     def executed(self, fact: Event) -> None:
         """Note that something was executed just now, or that a stop has trailed."""

@@ -1,24 +1,28 @@
-"""Whose orders are that a history or a snapshot tells without the name that their sender gave them.
+"""Whose orders are that are told without the name that their sender gave them, or with a part of it.
 
-The schema lets a server leave `clientOrderId` out. Then an order is known by its number, where an event has told that,
-or it is the one that has the label and all that an open request asked for, and is not older. Else it would count as
-absent, and be sent once more.
+The schema lets a server leave `clientOrderId` out, and says nothing of how long it may be. Then an order is known by
+its number, where an event has told that, or it is the one that has the label and all that an open request asked for,
+and is not older. Else it would count as absent, and be sent once more; and what fills on a net would be somebody's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from cmam.domain.belief.copies import Intent
 from cmam.domain.belief.view import AccountView
+from cmam.domain.events import ExecutionSeen
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import OrderId
+from cmam.domain.values.ids import OrderId, SourceKey
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.trades import Order
+from cmam.domain.values.trades import Order, OrderStatus
 
 NAMED = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE)
 """What is sent with a name: a request for a close has none to give."""
+
+ALIKE = "alike "
+"""What the kinds of alerts begin with about what stands there and may be what a request has opened."""
 
 COARSE_MS = 1_000
 """How coarsely a server may count its time."""
@@ -34,7 +38,7 @@ def named(view: AccountView, orders: Iterable[Order], offset_ms: int) -> tuple[O
     `offset_ms` is how far ahead of ours the server's clock is.
     """
     told = tuple(orders)
-    nameless = [order for order in told if not order.client_order_id and not order.closing]
+    nameless = [order for order in told if not order.closing and not _has_name(order)]
     if not nameless:
         return told
     has_name = {order.client_order_id for order in told}
@@ -49,34 +53,78 @@ def named(view: AccountView, orders: Iterable[Order], offset_ms: int) -> tuple[O
     )
 
 
-def is_like_another(view: AccountView, intent: Intent) -> bool:
-    """Whether a position or a resting order stands there that is nobody's by its label, no copy's by its number, came
-    no earlier than a request and is all that was asked for by it: its own, if its broker keeps no names."""
+def lacks_name(view: AccountView, fact: ExecutionSeen) -> bool:
+    """Whether an execution may be of a request that is under way, and nothing in it says of which."""
+    order = fact.order
+    if order is None or fact.client_msg_id or not view.intents or order.client_order_id in view.intents:
+        return False
+    return not order.closing and not _has_name(order)
+
+
+def told_by_name(view: AccountView, fact: ExecutionSeen, offset_ms: int) -> ExecutionSeen:
+    """The same execution, its order with the name of the open request that it is of, if any."""
+    if fact.order is None:
+        return fact
+    (order,) = named(view, (fact.order,), offset_ms)
+    return fact if order is fact.order else replace(fact, order=order)
+
+
+def like_another(view: AccountView, intent: Intent) -> str:
+    """Which position or resting order stands there that is nobody's by its label, no copy's by its number, came no
+    earlier than a request and is all that was asked for by it: its own, if its broker keeps no names. "" if none."""
     command, since_ms = intent.command, intent.recorded_us // 1_000 - CLOCKS_MS
     copies = view.copies.values()
     if command.kind is CommandKind.OPEN:
         asked = (command.symbol, command.side, command.volume)
-        return any(
-            (held.symbol, held.side, held.volume) == asked
-            and (held.opened_ms or held.updated_ms or since_ms) >= since_ms
-            and read_label(held.label) is None
-            and not any(copy.position == held.position for copy in copies)
-            for held in view.positions.values()
-        )
-    return command.kind is CommandKind.PLACE and any(
-        _terms(order) == (command.symbol, command.side, command.order_type, command.volume)
-        and (order.opened_ms or order.updated_ms or since_ms) >= since_ms
-        and read_label(order.label) is None
-        and not any(copy.order == order.order for copy in copies)
-        for order in view.orders.values()
+        for held in view.positions.values():
+            if (
+                (held.symbol, held.side, held.volume) == asked
+                and (held.opened_ms or held.updated_ms or since_ms) >= since_ms
+                and read_label(held.label) is None
+                and not any(copy.position == held.position for copy in copies)
+            ):
+                return f"position {held.position}"
+    if command.kind is CommandKind.PLACE:
+        for order in view.orders.values():
+            if (
+                _terms(order) == (command.symbol, command.side, command.order_type, command.volume)
+                and (order.opened_ms or order.updated_ms or since_ms) >= since_ms
+                and read_label(order.label) is None
+                and not any(copy.order == order.order for copy in copies)
+            ):
+                return f"order {order.order}"
+    return ""
+
+
+def alike_in_words(name: str, source: SourceKey) -> str:
+    """What to tell a person of it, and what he can do."""
+    return (
+        f"{name[0].upper()}{name[1:]} is just what cmam has asked for as the copy of {source}, and does not carry its "
+        "label, so that cmam cannot know it for its own: it opens no other, and lets this one alone, also when the "
+        "leader closes. Whoever has not opened it himself has to close or cancel it himself."
     )
+
+
+def is_alike_gone(view: AccountView, alert: str) -> bool:
+    """Whether what an alert of that kind speaks of is no longer there."""
+    kind, _, number = alert.removeprefix(ALIKE).partition(" ")
+    known: Collection[int] = view.positions if kind == "position" else view.orders
+    return not number.isdigit() or int(number) not in known
+
+
+def _has_name(order: Order) -> bool:
+    """Whether it tells the whole name that its sender gave it: one of ours is its label and a number."""
+    name = order.client_order_id
+    return bool(name) and (read_label(order.label) is None or name.startswith(f"{order.label}."))
 
 
 def _is_of(intent: Intent, order: Order, offset_ms: int) -> bool:
     if intent.order is not None:
         return order.order == intent.order
     command, at_ms = intent.command, order.opened_ms or order.updated_ms
-    is_late = at_ms > intent.after_ms and at_ms >= intent.recorded_us // 1_000 + offset_ms - COARSE_MS
+    is_fresh = order.status is OrderStatus.ACCEPTED and not order.executed_volume
+    is_newer = at_ms > intent.after_ms or (is_fresh and at_ms == intent.after_ms)  # it may count in seconds
+    is_late = is_newer and at_ms >= intent.recorded_us // 1_000 + offset_ms - COARSE_MS
     is_labelled = read_label(order.label) is not None and order.label == command.label
     return (
         is_labelled and is_late and _terms(order) == (command.symbol, command.side, command.order_type, command.volume)

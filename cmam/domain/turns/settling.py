@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cmam.domain.belief.copies import Copy, Intent, IntentState
-from cmam.domain.belief.nameless import is_like_another
+from cmam.domain.belief.nameless import like_another
 from cmam.domain.belief.shares import MOVING, is_untold, shows_less, told_by_net
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
@@ -454,7 +454,7 @@ def _open_by_reconcile(
         return
     if not is_proof or order is not None:
         return
-    is_there = view.rules >= LOOKALIKES_COUNT and is_like_another(view, intent)
+    is_there = view.rules >= LOOKALIKES_COUNT and like_another(view, intent) != ""
     may_repeat = (
         copy is not None
         and not is_there

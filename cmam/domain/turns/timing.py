@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from cmam.domain.belief.asked import gone
 from cmam.domain.belief.copies import Copy, IntentState
+from cmam.domain.belief.nameless import ALIKE, is_alike_gone
 from cmam.domain.belief.refused import is_doubted
 from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import AccountView, InVain
@@ -219,7 +220,8 @@ def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
         if view.alerts.get(kind) != text:
             yield AlertRaised(kind=kind, text=text)
     for kind in view.alerts:
-        if kind.startswith((TROUBLE, TARGET)) and kind not in wanted:
+        is_over = kind.startswith((TROUBLE, TARGET)) and kind not in wanted
+        if is_over or (kind.startswith(ALIKE) and is_alike_gone(view, kind)):
             yield AlertHealed(kind=kind)
 
 
