@@ -183,6 +183,10 @@ class Budget:
         self._waiting_max = max(self._waiting_max, len(self._waiting))
         return () if older is None else self._back((older,), "merged")
 
+    def has_left(self, name: str) -> bool:
+        """Whether a request that moves money has left under this name, as far back as is remembered."""
+        return name in self._sent
+
     def hurry(self, account: int) -> None:
         """Let what brings an account back, where any of that waits, leave before what brings others back."""
         for lane in RETURN:

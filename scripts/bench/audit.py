@@ -8,20 +8,19 @@ every fifth trade too small for one follower. Making it takes longest; `--folder
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from common import Finding, arguments, report
 
 from cmam.store.auditing.audit import KEYS, Audit
 from cmam.store.auditing.explain import explain
@@ -41,16 +40,6 @@ QUICK_EVENTS = 20_000
 CHECKPOINT_EVENTS = 1_000
 STORIES = 40
 """So many skips and so many copies are explained, spread over the log: how far the nearest kept view is, differs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure: what, how much, in which unit; of queries the median and the largest of the runs."""
-
-    name: str
-    value: float
-    unit: str
-    largest: float | None = None
 
 
 def make_log(folder: Path, events: int) -> None:
@@ -95,7 +84,12 @@ def timed(run: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def measure(folder: Path, runs: int) -> list[Row]:
+def asked(name: str, spans_ms: list[float]) -> Finding:
+    """What a question takes: the median, and the longest of the runs."""
+    return Finding(name, f"{statistics.median(spans_ms):,.1f} ms (largest {max(spans_ms):,.1f})", "")
+
+
+def measure(folder: Path, runs: int) -> list[Finding]:
     """All figures of one log."""
     with closing(EventLog.read_only(folder)) as log:
         events = log.position()
@@ -103,14 +97,14 @@ def measure(folder: Path, runs: int) -> list[Row]:
         whole = timed(lambda: verify(log.raw()))
     (folder / VIEWS_NAME).unlink(missing_ok=True)
     projection = timed(lambda: project_to_head(folder))
+    sizes = [(folder / name).stat().st_size / 1e6 for name in ("events.db", VIEWS_NAME)]
+    floor = f"reading every row: {events / bare:,.0f} records/s"
     rows = [
-        Row("records", events, ""),
-        Row("log", (folder / "events.db").stat().st_size / 1e6, "MB"),
-        Row("views", (folder / VIEWS_NAME).stat().st_size / 1e6, "MB"),
-        Row("reading every row (floor)", events / bare, "records/s"),
-        Row("verify", events / whole, "records/s"),
-        Row("projection", events / projection, "records/s"),
-        Row("projection", projection, "s"),
+        Finding(f"a log of {events:,} records", f"{sizes[0]:,.0f} MB", f"its views: {sizes[1]:,.0f} MB"),
+        Finding("verify", f"{events / whole:,.0f} records/s", floor, (bare / whole,)),
+        Finding(
+            f"projection, {projection:,.1f} s", f"{events / projection:,.0f} records/s", floor, (bare / projection,)
+        ),
     ]
     with Audit.open(folder) as audit:
         copies = list(audit.copies(Filters(last=2_000)))
@@ -138,10 +132,10 @@ def measure(folder: Path, runs: int) -> list[Row]:
         }
         for name, question in questions.items():
             found = [timed(question) * 1_000 for _ in range(runs)]
-            rows.append(Row(name, statistics.median(found), "ms", max(found)))
+            rows.append(asked(name, found))
         for name, named in {"explain a skip": skips, "explain a copy": stories}.items():
             found = [timed(lambda one=one: list(explain(audit, one))) * 1_000 for one in named]  # type: ignore[misc]
-            rows.append(Row(f"{name}, {len(named)} of all over the log", statistics.median(found), "ms", max(found)))
+            rows.append(asked(f"{name}, {len(named)} of all over the log", found))
     return rows
 
 
@@ -154,14 +148,12 @@ def _hour(moment: str) -> int:
     return parse_time(moment) // 3_600_000_000 * 3_600_000_000
 
 
-def main() -> int:
+def main() -> None:
     """Make the log where there is none, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--folder", type=Path, help="Where the log is made and kept.")
+    parser.add_argument("--folder", type=Path, help="where the log is made and kept")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_EVENTS} records, two runs.")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="Write the figures there too.")
     given = parser.parse_args()
     events, runs = (QUICK_EVENTS, 2) if given.quick else (given.events, given.runs)
     with tempfile.TemporaryDirectory(prefix="cmam-audit-") as temporary:
@@ -170,19 +162,8 @@ def main() -> int:
         if not (folder / "events.db").exists():
             print(f"making {events} records …", file=sys.stderr)
             make_log(folder, events)
-        rows = measure(folder, runs)
-    for row in rows:
-        spread = f" (largest {row.largest:,.1f})" if row.largest is not None else ""
-        print(f"{row.name:<50} {row.value:>14,.1f} {row.unit}{spread}")
-    if given.json is not None:
-        document = {
-            "bench": "audit",
-            "python": platform.python_version(),
-            "rows": [{"name": r.name, "value": r.value, "unit": r.unit, "largest": r.largest} for r in rows],
-        }
-        given.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return 0
+        report("The audit", measure(folder, runs), given.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

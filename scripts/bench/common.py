@@ -18,7 +18,8 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Finding:
-    """One row of the table. `ratios` are ours to the other's, one a round; `limit` is the most, or least, allowed."""
+    """One row of the table. `ratios` are ours to the other's, one a round; `limit` is the most, or least, allowed: for
+    the median of them, or for each."""
 
     what: str
     ours: str
@@ -27,14 +28,16 @@ class Finding:
     goal: str = ""
     limit: float | None = None
     is_least: bool = False
+    is_each: bool = False
 
     @property
     def verdict(self) -> str:
-        """Whether the goal was reached, by the median of the rounds."""
+        """Whether the goal was reached, by the median of the rounds, or by the worst of them."""
         if self.limit is None or not self.ratios:
             return ""
-        middle = statistics.median(self.ratios)
-        return "reached" if (middle >= self.limit if self.is_least else middle <= self.limit) else "missed"
+        worst = min(self.ratios) if self.is_least else max(self.ratios)
+        counted = worst if self.is_each else statistics.median(self.ratios)
+        return "reached" if (counted >= self.limit if self.is_least else counted <= self.limit) else "missed"
 
     @property
     def spread(self) -> str:

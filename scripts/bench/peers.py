@@ -202,8 +202,9 @@ def _beside(pace: Pace, durability: str, seen: Seen) -> Iterator[Finding]:
         their = statistics.median(x for _, one in both for x in one)
         beside, more_us, goal = ms(their), 0.0, "ahead"
         if not pace.pause_s and peer is LEANEST:
-            more_us, goal = c_us + MORE_US, "≤ the leanest + C + 0.2 ms"
-            beside = f"{ms(their)}, C {ms(c_us)}"
+            more_us = c_us + MORE_US
+            goal = "≤ the leanest + C + 0.2 ms" if c_us else "≤ the leanest + 0.2 ms"
+            beside = f"{ms(their)}, C {ms(c_us)}" if c_us else ms(their)
         elif not pace.pause_s or (c_us and peer in (LEANEST, BYPASSED)):
             goal = ""
         yield Finding(

@@ -166,6 +166,13 @@ MUTATIONS = (
         (UNIT + "domain/test_netting.py",),
     ),
     Mutation(
+        "what has left before its record is called unsent on a line that is down",
+        "cmam/actors/lines/rate_limiter.py",
+        "if self._is_up or self._budget.has_left(item.name):",
+        "if self._is_up:",
+        (UNIT + "actors/test_rate_limiter.py",),
+    ),
+    Mutation(
         "an untold close of a share is not booked",
         "cmam/domain/folds/intents.py",
         "            view = told_by_net(view, copy, intent)\n",

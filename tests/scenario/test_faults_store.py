@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.events import AlertRaised, ChangeDecided, IntentRecorded
+from cmam.domain.events import AlertRaised, ChangeDecided, IntentDropped, IntentRecorded
+from cmam.domain.values.ids import AccountId
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
@@ -183,6 +184,30 @@ def test_a_share_is_closed_without_its_record_only_once_in_a_process() -> None:
     whole.log.is_down = False
     whole.run(100)
     assert whole.person.holds(NETTED) == []
+    _assert_sound(whole)
+
+
+@pytest.mark.parametrize("account", [NETTED, SAME_BROKER])
+def test_a_close_whose_record_comes_on_a_line_that_is_down_is_not_called_unsent(account: AccountId) -> None:
+    """A close left before its record, and its line was lost; the record comes while there is no line. What became of it
+    is unknown, so the broker is asked, and it is not sent again."""
+    whole = _ready(1, followers=(account,))
+    first = whole.person.buy(LOT)
+    whole.person.buy(2 * LOT)
+    whole.run(2)
+    whole.log.is_down = True
+    whole.person.close(first, LOT)
+    whole.stepper.run_until(lambda: _asked(whole, catalogue.CLOSE_POSITION) == 1, 3_000_000)
+    whole.stepper.network.is_reachable = False
+    whole.stepper.network.cut_all()
+    whole.log.is_down = False
+    whole.run(5)
+    whole.stepper.network.is_reachable = True
+    whole.run(60)
+    assert sum(held.volume for held in whole.person.holds(account)) == 2 * LOT
+    assert _asked(whole, catalogue.CLOSE_POSITION) == 1
+    facts = [record.event for record in whole.log.read_stream(f"account:{account}")]
+    assert [fact for fact in facts if isinstance(fact, IntentDropped)] == []
     _assert_sound(whole)
 
 

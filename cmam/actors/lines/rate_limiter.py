@@ -121,7 +121,10 @@ class RateLimitActor(Watched):
         return self._queue(item)
 
     def _queue(self, item: Item) -> tuple[Returned, ...]:
-        return self._budget.submit(item) if self._is_up else (Returned(item, "the connection is down"),)
+        """Queue an item, or give it back where there is no line; what has left before nobody may call unsent."""
+        if self._is_up or self._budget.has_left(item.name):
+            return self._budget.submit(item)
+        return (Returned(item, "the connection is down"),)
 
     def _question(self, message: m.Ask) -> Item:
         payload_type = catalogue.type_of(message.message)

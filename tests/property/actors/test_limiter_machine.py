@@ -1,7 +1,8 @@
 """The limiter as an actor, against a line and a server that do what they like, with the clock set and the process held.
 
-Hypothesis makes up histories: bursts in any lane, withdrawals, amends of the same target, questions that nobody waits
-for, refusals, lost lines, a clock that jumps, a process that sleeps. What the limiter is told comes late and in clots.
+Hypothesis makes up histories: bursts in any lane, one by one and committed together, withdrawals, requests that come a
+second time, amends of the same target, questions that nobody waits for, accounts that come back and are hurried,
+refusals, lost lines, a clock that jumps, a process that sleeps. What the limiter is told comes late and in clots.
 The model keeps its own account of what was let go, written, read by the server and proven, and shares with the budget
 only the constants of its promises.
 """
@@ -29,6 +30,7 @@ from cmam.domain.values.ids import AccountId, IntentId, OrderId, PositionId, Sym
 from cmam.domain.values.quantities import Side, Volume
 from cmam.openapi import catalogue, requests
 from cmam.openapi._pb.OpenApiCommonMessages_pb2 import ProtoHeartbeatEvent
+from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOAAccountAuthReq
 from cmam.openapi.lanes import Lane, lane_of
 from cmam.openapi.window import MARGIN_US, STALLED_US, UNPROVEN_US
 from tests.stepped import SteppedActor
@@ -47,6 +49,7 @@ DELAYS = st.lists(st.integers(0, 3 * SECOND) | st.integers(0, 20 * MS), min_size
 LAGS = st.lists(st.integers(0, 300 * MS) | st.just(0), min_size=1, max_size=6)
 ACCOUNTS = st.integers(1, 4)
 WAITS = st.integers(0, 30 * MS) | st.integers(0, 3 * SECOND)
+PLACES = st.lists(st.integers(0, 500), min_size=1, max_size=5)
 LOSSES_MAX = 2
 
 
@@ -145,6 +148,7 @@ class LimiterMachine(RuleBasedStateMachine):
         self.gone: list[LetGo] = []
         self.fates: dict[str, list[str]] = {}
         self.withdrawn: set[str] = set()
+        self.given: dict[str, m.Submit] = {}
         self.pauses: dict[int, int] = {}
         self.lines = [Line(1)]
         self.heard_line, self.written_us, self.told_us = 1, 0, 0
@@ -158,15 +162,29 @@ class LimiterMachine(RuleBasedStateMachine):
         ),
         position=st.integers(1, 3),
         life_us=st.none() | st.integers(0, 4 * SECOND),
+        is_one=st.booleans(),
         wait_us=WAITS,
     )
     def orders(
-        self, groups: list[tuple[CommandKind, int, int]], position: int, life_us: int | None, wait_us: int
+        self, groups: list[tuple[CommandKind, int, int]], position: int, life_us: int | None, is_one: bool, wait_us: int
     ) -> None:
-        """So many orders come together; amends of one target may replace each other."""
+        """So many orders come together, or of one transaction; amends of one target may replace each other."""
         found = [self.order(kind, account, position, life_us) for kind, account, many in groups for _ in range(many)]
-        self.hear(*found)
+        self.given |= {str(submit.intent): submit for submit in found}
+        self.hear(*([m.Committed(tuple(found))] if is_one else found))
         self.time_passes(wait_us)
+
+    @precondition(lambda self: self.given)
+    @rule(places=PLACES)
+    def come_again(self, places: list[int]) -> None:
+        """The records of orders that left before them come; those that wait or have left are told a second time."""
+        self.tell_again(places)
+
+    def tell_again(self, places: list[int]) -> None:
+        names = [name for name in self.given if name in self.waiting or self.fates[name] == ["left"]]
+        again = {names[place % len(names)] for place in places} if names else set()
+        for name in sorted(again):
+            self.limiter.on_receive(m.Committed((self.given[name],)))
 
     def order(self, kind: CommandKind, account: int, position: int, life_us: int | None) -> m.Submit:
         name = f"o{next(self.names)}"
@@ -192,6 +210,26 @@ class LimiterMachine(RuleBasedStateMachine):
             self.wanted[name] = Wanted(name, lane, catalogue.type_of(message))
             found.append(m.Ask(AccountId(account), name, message, "asker", lambda wire: wire, lane))
         self.hear(*found)
+        self.time_passes(wait_us)
+
+    @rule(
+        account=ACCOUNTS,
+        many=st.integers(1, 60),
+        within_us=st.integers(0, 3 * SECOND),
+        is_on=st.booleans(),
+        wait_us=WAITS,
+    )
+    def come_back(self, account: int, many: int, within_us: int, is_on: bool, wait_us: int) -> None:
+        """So many accounts are authorised and looked at; one of them has something to close, or no longer."""
+        message = requests.ask_state(AccountId(account))
+        looks = []
+        for _ in range(many):
+            name = f"q{next(self.names)}"
+            deadline_us = self.clock.mono_us + within_us if within_us else None
+            self.wanted[name] = Wanted(name, Lane.LOOK, catalogue.type_of(message), deadline_us)
+            looks.append(m.Ask(AccountId(account), name, message, "asker", lambda w: w, Lane.LOOK, within_us=within_us))
+        joins = [m.Urge(ProtoOAAccountAuthReq(ctidTraderAccountId=number), number) for number in range(1, many)]
+        self.hear(m.Hurry(AccountId(account), is_on), *joins, *looks)
         self.time_passes(wait_us)
 
     @rule()
@@ -245,9 +283,10 @@ class LimiterMachine(RuleBasedStateMachine):
         self.delays, self.lags = delays, lags
 
     @precondition(lambda self: len(self.lines) <= LOSSES_MAX)
-    @rule(silence_us=st.integers(0, 2 * SECOND), lag_us=st.integers(0, 200 * MS))
-    def line_is_lost(self, silence_us: int, lag_us: int) -> None:
-        """The line ends; the limiter hears of it a little later, and of the next one later still."""
+    @rule(silence_us=st.integers(0, 2 * SECOND), lag_us=st.integers(0, 200 * MS), places=PLACES)
+    def line_is_lost(self, silence_us: int, lag_us: int, places: list[int]) -> None:
+        """The line ends; the limiter hears of it a little later, and of the next one later still. Orders that have left
+        may come again meanwhile."""
         line = self.lines[-1]
         if not line.is_up:
             return
@@ -266,6 +305,7 @@ class LimiterMachine(RuleBasedStateMachine):
             self.hear(m.LineUp(True, number))
 
         self.later(lag_us, hear_of_it)
+        self.later(lag_us + silence_us // 2, lambda: self.tell_again(places))
         self.later(lag_us + silence_us, come_up)
 
     # --- the world --------------------------------------------------------------------------------------------------
@@ -280,9 +320,10 @@ class LimiterMachine(RuleBasedStateMachine):
         for message in messages:
             inbox.put(message)
         for message in messages:
-            if isinstance(message, m.Submit | m.Ask):
-                name = message.intent if isinstance(message, m.Submit) else message.question
-                self.waiting[name] = self.wanted[name]
+            for one in message.submits if isinstance(message, m.Committed) else (message,):
+                if isinstance(one, m.Submit | m.Ask):
+                    name = one.intent if isinstance(one, m.Submit) else one.question
+                    self.waiting[name] = self.wanted[name]
             self.limiter.on_receive(inbox.get())
 
     def told(self, message: object) -> None:
@@ -313,7 +354,8 @@ class LimiterMachine(RuleBasedStateMachine):
         now, leaving = self.clock.mono_us, []
         for one in message.what:
             if isinstance(one, m.Urge):
-                leaving.append(LetGo(Wanted("heartbeat", Lane.SESSION, catalogue.HEARTBEAT), message.line))
+                kind = catalogue.type_of(one.message)
+                leaving.append(LetGo(Wanted("session", lane_of(kind), kind), message.line))
                 continue
             name = str(one.intent) if isinstance(one, m.Submit) else one.question
             wanted = self.waiting.pop(name)

@@ -145,6 +145,18 @@ def test_nothing_is_let_go_without_a_line() -> None:
     assert desk.told.take(m.Write) == []
 
 
+def test_what_has_left_is_not_given_back_when_it_comes_again_on_a_line_that_is_down() -> None:
+    """A close left before its record; the line is lost, and then the record comes: what became of it is unknown, and
+    nobody is told that it never left. What has not left goes back."""
+    desk = Desk()
+    desk.hear(m.LineUp(True, 1))
+    early = submit("early", CommandKind.CLOSE)
+    desk.hear(early)
+    assert desk.written() == ["early"]
+    desk.hear(m.LineUp(False, 2), m.Committed((early, submit("late", CommandKind.CLOSE))))
+    assert [entry.intent for entry in desk.told.take(m.Dropped)] == ["late"]
+
+
 def test_only_the_reminder_that_was_set_last_counts() -> None:
     """Each answer brings the next moment closer; older reminders set no more of their kind."""
     desk = Desk()
