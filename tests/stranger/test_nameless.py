@@ -1,4 +1,4 @@
-"""Orders whose name is not told in histories and snapshots: `clientOrderId` is optional."""
+"""Orders whose name is not told in histories and snapshots, or not as it was sent: `clientOrderId` is optional."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from tests.stranger.world import Terminal, World, signed
 
 LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
-HABITS = Habits(names="requests", fill_us=300_000)
+UNTOLD = Habits(names="requests", fill_us=300_000)
+CUT = Habits(order_names="cut", fill_us=300_000)
+CAPITALS = Habits(order_names="capitals", fill_us=300_000)
+ALL = pytest.mark.parametrize("habits", [UNTOLD, CUT, CAPITALS], ids=["untold", "cut", "capitals"])
 
 
 def _unnamed(_view: Any, orders: Iterable[Order], _offset_ms: int) -> tuple[Order, ...]:
     return tuple(orders)
 
 
-def _world(*, netted: bool) -> tuple[World, Terminal]:
-    world = World(1, HABITS, {LEADER: ("North", False), FOLLOWER: ("North", netted)})
+def _world(habits: Habits, *, netted: bool) -> tuple[World, Terminal]:
+    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("North", netted)})
     world.profile("of", LEADER, {FOLLOWER: "1"})
     world.start()
     world.run(5)
@@ -41,9 +44,9 @@ def _cut_as_it_leaves(world: World) -> None:
     world.run(60)
 
 
-def _held_after_an_open() -> list[int]:
+def _held_after_an_open(habits: Habits) -> list[int]:
     """What a netted follower holds that was cut off in the middle of an open."""
-    world, terminal = _world(netted=True)
+    world, terminal = _world(habits, netted=True)
     terminal.trade("EURUSD", BUY, VOLUME)
     _cut_as_it_leaves(world)
     found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
@@ -52,9 +55,9 @@ def _held_after_an_open() -> list[int]:
     return found
 
 
-def _rests_after_a_place() -> int:
+def _rests_after_a_place(habits: Habits) -> int:
     """How often the order of a follower rests that was cut off as it was placed."""
-    world, terminal = _world(netted=False)
+    world, terminal = _world(habits, netted=False)
     terminal.rest(LIMIT, "EURUSD", BUY, VOLUME, world.broker.market.bids["EURUSD"] - 2_000)
     _cut_as_it_leaves(world)
     found = len(world.broker.floor.books[FOLLOWER].orders)
@@ -63,9 +66,9 @@ def _rests_after_a_place() -> int:
     return found
 
 
-def _held_after_two_adds() -> list[int]:
+def _held_after_two_adds(habits: Habits) -> list[int]:
     """What a follower holds that has grown once and was cut off as it grew by as much again."""
-    world, terminal = _world(netted=False)
+    world, terminal = _world(habits, netted=False)
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(5)
     (held,) = terminal.book.positions.values()
@@ -79,22 +82,27 @@ def _held_after_two_adds() -> list[int]:
     return found
 
 
-def test_an_open_without_its_name_is_not_sent_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+@ALL
+def test_an_open_without_its_name_is_not_sent_once_more(habits: Habits, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its order, with its label and all that it asked for, counted as absent, and the net was twice what it should."""
-    assert _held_after_an_open() == [VOLUME]
+    assert _held_after_an_open(habits) == [VOLUME]
     monkeypatch.setattr(preparation, "named", _unnamed)
-    assert _held_after_an_open() == [2 * VOLUME]
+    assert _held_after_an_open(habits) == [2 * VOLUME]
 
 
-def test_an_order_that_rests_without_its_name_is_not_placed_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+@ALL
+def test_an_order_that_rests_without_its_name_is_not_placed_once_more(
+    habits: Habits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It rested twice."""
-    assert _rests_after_a_place() == 1
+    assert _rests_after_a_place(habits) == 1
     monkeypatch.setattr(preparation, "named", _unnamed)
-    assert _rests_after_a_place() == 2
+    assert _rests_after_a_place(habits) == 2
 
 
-def test_an_add_without_its_name_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+@ALL
+def test_an_add_without_its_name_is_not_taken_back(habits: Habits, monkeypatch: pytest.MonkeyPatch) -> None:
     """It counted as absent, and what it had added as too much. The add of before is told without a name too."""
-    assert _held_after_two_adds() == [3 * VOLUME]
+    assert _held_after_two_adds(habits) == [3 * VOLUME]
     monkeypatch.setattr(preparation, "named", _unnamed)
-    assert _held_after_two_adds() == [2 * VOLUME]
+    assert _held_after_two_adds(habits) == [2 * VOLUME]

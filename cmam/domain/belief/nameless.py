@@ -1,8 +1,8 @@
 """Whose orders are that a history or a snapshot tells without the name that their sender gave them.
 
-The schema lets a server leave `clientOrderId` out. Then an order is known by its number, where an event has told that,
-or it is the one that has the label and all that an open request asked for, and is not older. Else it would count as
-absent, and be sent once more.
+The schema lets a server leave `clientOrderId` out, and nothing says that it comes back as it was sent. Then an order is
+known by its number, where an event has told that, or it is the one that has the label and all that an open request
+asked for, and is not older. Else it would count as absent, and be sent once more.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ sent again, one too few an open that is there twice."""
 
 
 def named(view: AccountView, orders: Iterable[Order], offset_ms: int) -> tuple[Order, ...]:
-    """The same orders, and those without a name with that of the open request they are of, each request's at most one.
+    """The same orders, and those without a name of ours with that of the open request they are of, each request's at
+    most one.
 
     `offset_ms` is how far ahead of ours the server's clock is.
     """
     told = tuple(orders)
-    nameless = [order for order in told if not order.client_order_id and not order.closing]
+    nameless = [order for order in told if not order.closing and not _has_name(order)]
     if not nameless:
         return told
     has_name = {order.client_order_id for order in told}
@@ -70,6 +71,13 @@ def is_like_another(view: AccountView, intent: Intent) -> bool:
         and not any(copy.order == order.order for copy in copies)
         for order in view.orders.values()
     )
+
+
+def _has_name(order: Order) -> bool:
+    """Whether an order has a name as we give them: beside a label of ours it is that label and more."""
+    if read_label(order.client_order_id) is None:
+        return False
+    return read_label(order.label) is None or order.client_order_id.startswith(f"{order.label}.")
 
 
 def _is_of(intent: Intent, order: Order, offset_ms: int) -> bool:
