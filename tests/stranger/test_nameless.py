@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from cmam.domain.values.trades import Order
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import SECOND, Terminal, World, signed
 
 LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
@@ -80,6 +81,28 @@ def _held_after_two_adds(habits: Habits) -> list[int]:
     assert verify(world.log.read_all()).is_identical
     world.stepper.kill()
     return found
+
+
+def _held_after_an_add_of_one_second() -> list[int]:
+    """What a follower holds whose stop was set in the second, by a clock that counts no finer, in which it grew."""
+    world, terminal = _world(replace(UNTOLD, coarse_ms=1_000, fill_us=100_000), netted=False)
+    terminal.trade("EURUSD", BUY, VOLUME)
+    world.run(5)
+    (held,) = terminal.book.positions.values()
+    world.run(1 - world.lines.now() % SECOND / SECOND)
+    terminal.protect(held, world.broker.market.bids["EURUSD"] - 2_000, 0)
+    world.run(0.3)
+    terminal.trade("EURUSD", BUY, VOLUME, positionId=held.number)
+    _cut_as_it_leaves(world)
+    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
+    return found
+
+
+def test_an_add_of_the_second_of_what_is_known_is_not_taken_back() -> None:
+    """It counted as older than what was known of its position, so as absent, and was closed again."""
+    assert _held_after_an_add_of_one_second() == [2 * VOLUME]
 
 
 @ALL

@@ -84,7 +84,8 @@ def _is_of(intent: Intent, order: Order, offset_ms: int) -> bool:
     if intent.order is not None:
         return order.order == intent.order
     command, at_ms = intent.command, order.opened_ms or order.updated_ms
-    is_late = at_ms > intent.after_ms and at_ms >= intent.recorded_us // 1_000 + offset_ms - COARSE_MS
+    is_after = at_ms > intent.after_ms or (at_ms == intent.after_ms and at_ms % COARSE_MS == 0)
+    is_late = is_after and at_ms >= intent.recorded_us // 1_000 + offset_ms - COARSE_MS
     is_labelled = read_label(order.label) is not None and order.label == command.label
     return (
         is_labelled and is_late and _terms(order) == (command.symbol, command.side, command.order_type, command.volume)
