@@ -81,6 +81,15 @@ def test_a_number_that_an_event_has_told_says_whose_an_order_is() -> None:
     assert _name_of(replace(ORDER, order=OrderId(8), client_order_id="CM1"), view) == "CM1"
 
 
+def test_a_request_without_a_label_is_known_by_its_number_alone() -> None:
+    """A share is closed by an order without one: a person's that asks for as much is his."""
+    bare = replace(ASKED, command=replace(ASKED.command, label=""))
+    view = replace(VIEW, intents={bare.intent: bare})
+    assert _name_of(replace(ORDER, label=""), view) == ""
+    view = replace(VIEW, intents={bare.intent: replace(bare, order=OrderId(7))})
+    assert _name_of(replace(ORDER, label=""), view) == bare.intent
+
+
 @pytest.mark.parametrize(("after_ms", "is_ours"), [(0, True), (AT_MS, False), (AT_MS - 500, True)])
 def test_of_one_moment_only_a_whole_second_may_be_later(after_ms: int, is_ours: bool) -> None:
     """A clock that counts no finer tells the same time of what came after."""
