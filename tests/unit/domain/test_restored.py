@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.belief.copies import Copy, CopyState, Goal, Restored
-from cmam.domain.belief.restored import wanted_after
+from cmam.domain.belief.restored import answered, touched, wanted_after
 from cmam.domain.belief.view import AccountView
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId, ProfileId, SourceKey
@@ -19,15 +19,20 @@ SPEC = a_spec(step_volume=Volume(10_000), min_volume=Volume(30_000))
 KNOWN = 100_000
 
 
-def _wanted(held: int, target: int, *, after: int, round_up: bool = False, rules: int = RULES) -> int:
-    """What is wanted of a copy of which the log knew 100 000, once its leader has gone from 2 to `after`."""
-    copy = Copy(
+def _copy(held: int, target: int, *, round_up: bool = False) -> Copy:
+    """A copy of which the log knew 100 000."""
+    return Copy(
         link=LinkId("link"), profile=ProfileId("profile"), source=SourceKey("p9"), state=CopyState.OPEN,
         leader=AccountId(1), leader_position=None, leader_order=None, leader_symbol="EURUSD", leader_digits=5,
         symbol=SPEC.symbol, side=Side.BUY, decided_us=1, volume=Volume(held),
         goal=Goal(target_numerator=target, leader_volume=Volume(2), round_up=round_up),
         restored=Restored(KNOWN, 1, Volume(KNOWN), 5),
     )  # fmt: skip
+
+
+def _wanted(held: int, target: int, *, after: int, round_up: bool = False, rules: int = RULES) -> int:
+    """What is wanted of a copy of which the log knew 100 000, once its leader has gone from 2 to `after`."""
+    copy = _copy(held, target, round_up=round_up)
     view = AccountView(account=AccountId(2), rules=rules, specs={SPEC.symbol: SPEC})
     kind = ChangeKind.GREW if after > 2 else ChangeKind.REDUCED
     change = replace(a_change(kind, spec=SPEC), before=Volume(2), after=Volume(after), restored=True)
@@ -61,3 +66,23 @@ def test_what_was_added_already_is_not_added_again() -> None:
         100_000,
         200_000,
     ]
+
+
+def test_what_the_log_knew_goes_along_with_the_first_look_and_ends_with_news() -> None:
+    """A half that the look has found halves it; a change that is told later has found nobody's answer."""
+    view = AccountView(account=AccountId(2), rules=RULES)
+    copy = _copy(50_000, 50_000)
+    change = replace(a_change(ChangeKind.REDUCED, spec=SPEC), before=Volume(2), after=Volume(1), restored=True)
+    halved = answered(view, copy, change).restored
+    assert halved is not None
+    assert halved.target == KNOWN / 2
+    assert answered(view, copy, replace(change, restored=False)).restored is None
+
+
+def test_what_a_person_takes_after_the_first_look_is_taken_of_what_the_log_knew() -> None:
+    """At that look it may have been an answer."""
+    view, copy = AccountView(account=AccountId(2), rules=RULES, at_us=6), _copy(KNOWN, KNOWN)
+    known = touched(view, copy, KNOWN, KNOWN // 4).restored
+    assert known is not None
+    assert (known.target, known.volume) == (KNOWN / 4, KNOWN // 4)
+    assert touched(replace(view, at_us=5), copy, KNOWN, KNOWN // 4) == copy
