@@ -1,5 +1,4 @@
-"""Orders whose name is not told in histories and snapshots, or not all of it: `clientOrderId` is optional, and how long
-it may be is said nowhere."""
+"""Orders whose name is not told in histories and snapshots, or not as it was sent: `clientOrderId` is optional."""
 
 from __future__ import annotations
 
@@ -15,19 +14,21 @@ from cmam.domain.values.trades import Order
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT, SELL
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import SECOND, Terminal, World, signed
 
 LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
-HABITS = Habits(names="requests", fill_us=300_000)
+UNTOLD = Habits(names="requests", fill_us=300_000)
 CUT = Habits(order_names="cut", fill_us=300_000)
+CAPITALS = Habits(order_names="capitals", fill_us=300_000)
+ALL = pytest.mark.parametrize("habits", [UNTOLD, CUT, CAPITALS], ids=["untold", "cut", "capitals"])
 
 
 def _unnamed(_view: Any, orders: Iterable[Order], _offset_ms: int) -> tuple[Order, ...]:
     return tuple(orders)
 
 
-def _world(*, netted: bool, habits: Habits = HABITS) -> tuple[World, Terminal]:
+def _world(habits: Habits, *, netted: bool) -> tuple[World, Terminal]:
     world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("North", netted)})
     world.profile("of", LEADER, {FOLLOWER: "1"})
     world.start()
@@ -47,7 +48,7 @@ def _cut_as_it_leaves(world: World) -> None:
 
 def _held_after_an_open(habits: Habits) -> list[int]:
     """What a netted follower holds that was cut off in the middle of an open."""
-    world, terminal = _world(netted=True, habits=habits)
+    world, terminal = _world(habits, netted=True)
     terminal.trade("EURUSD", BUY, VOLUME)
     _cut_as_it_leaves(world)
     found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
@@ -56,9 +57,9 @@ def _held_after_an_open(habits: Habits) -> list[int]:
     return found
 
 
-def _rests_after_a_place() -> int:
+def _rests_after_a_place(habits: Habits) -> int:
     """How often the order of a follower rests that was cut off as it was placed."""
-    world, terminal = _world(netted=False)
+    world, terminal = _world(habits, netted=False)
     terminal.rest(LIMIT, "EURUSD", BUY, VOLUME, world.broker.market.bids["EURUSD"] - 2_000)
     _cut_as_it_leaves(world)
     found = len(world.broker.floor.books[FOLLOWER].orders)
@@ -67,9 +68,9 @@ def _rests_after_a_place() -> int:
     return found
 
 
-def _held_after_two_adds() -> list[int]:
+def _held_after_two_adds(habits: Habits) -> list[int]:
     """What a follower holds that has grown once and was cut off as it grew by as much again."""
-    world, terminal = _world(netted=False)
+    world, terminal = _world(habits, netted=False)
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(5)
     (held,) = terminal.book.positions.values()
@@ -85,7 +86,7 @@ def _held_after_two_adds() -> list[int]:
 
 def _held_after_opens_of_both_sides() -> list[int]:
     """What a net holds once shares of both sides have come, of which events tell a part of their names alone."""
-    world, terminal = _world(netted=True, habits=replace(CUT, names="orders"))
+    world, terminal = _world(replace(CUT, names="orders"), netted=True)
     terminal.trade("EURUSD", BUY, 3 * VOLUME)
     world.run(5)
     terminal.trade("EURUSD", SELL, VOLUME)
@@ -96,7 +97,29 @@ def _held_after_opens_of_both_sides() -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("habits", [HABITS, CUT], ids=["left out", "cut"])
+def _held_after_an_add_of_one_second() -> list[int]:
+    """What a follower holds whose stop was set in the second, by a clock that counts no finer, in which it grew."""
+    world, terminal = _world(replace(UNTOLD, coarse_ms=1_000, fill_us=100_000), netted=False)
+    terminal.trade("EURUSD", BUY, VOLUME)
+    world.run(5)
+    (held,) = terminal.book.positions.values()
+    world.run(1 - world.lines.now() % SECOND / SECOND)
+    terminal.protect(held, world.broker.market.bids["EURUSD"] - 2_000, 0)
+    world.run(0.3)
+    terminal.trade("EURUSD", BUY, VOLUME, positionId=held.number)
+    _cut_as_it_leaves(world)
+    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
+    return found
+
+
+def test_an_add_of_the_second_of_what_is_known_is_not_taken_back() -> None:
+    """It counted as older than what was known of its position, so as absent, and was closed again."""
+    assert _held_after_an_add_of_one_second() == [2 * VOLUME]
+
+
+@ALL
 def test_an_open_without_its_name_is_not_sent_once_more(habits: Habits, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its order, with its label and all that it asked for, counted as absent, and the net was twice what it should."""
     assert _held_after_an_open(habits) == [VOLUME]
@@ -111,15 +134,19 @@ def test_an_open_is_known_by_events_that_tell_a_part_of_its_name(monkeypatch: py
     assert _held_after_opens_of_both_sides() == [3 * VOLUME]
 
 
-def test_an_order_that_rests_without_its_name_is_not_placed_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+@ALL
+def test_an_order_that_rests_without_its_name_is_not_placed_once_more(
+    habits: Habits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It rested twice."""
-    assert _rests_after_a_place() == 1
+    assert _rests_after_a_place(habits) == 1
     monkeypatch.setattr(preparation, "named", _unnamed)
-    assert _rests_after_a_place() == 2
+    assert _rests_after_a_place(habits) == 2
 
 
-def test_an_add_without_its_name_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+@ALL
+def test_an_add_without_its_name_is_not_taken_back(habits: Habits, monkeypatch: pytest.MonkeyPatch) -> None:
     """It counted as absent, and what it had added as too much. The add of before is told without a name too."""
-    assert _held_after_two_adds() == [3 * VOLUME]
+    assert _held_after_two_adds(habits) == [3 * VOLUME]
     monkeypatch.setattr(preparation, "named", _unnamed)
-    assert _held_after_two_adds() == [2 * VOLUME]
+    assert _held_after_two_adds(habits) == [2 * VOLUME]

@@ -1,8 +1,9 @@
 """Whose orders are that are told without the name that their sender gave them, or with a part of it.
 
-The schema lets a server leave `clientOrderId` out, and says nothing of how long it may be. Then an order is known by
-its number, where an event has told that, or it is the one that has the label and all that an open request asked for,
-and is not older. Else it would count as absent, and be sent once more; and what fills on a net would be somebody's.
+The schema lets a server leave `clientOrderId` out, and nothing says that it comes back as it was sent. Then an order is
+known by its number, where an event has told that, or it is the one that has the label and all that an open request
+asked for, and is not older. Else it would count as absent, and be sent once more; and what fills on a net would be
+somebody's.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ sent again, one too few an open that is there twice."""
 
 
 def named(view: AccountView, orders: Iterable[Order], offset_ms: int) -> tuple[Order, ...]:
-    """The same orders, and those without a name with that of the open request they are of, each request's at most one.
+    """The same orders, and those without a name of ours with that of the open request they are of, each request's at
+    most one.
 
     `offset_ms` is how far ahead of ours the server's clock is.
     """
@@ -113,18 +115,19 @@ def is_alike_gone(view: AccountView, alert: str) -> bool:
 
 
 def _has_name(order: Order) -> bool:
-    """Whether it tells the whole name that its sender gave it: one of ours is its label and a number."""
-    name = order.client_order_id
-    return bool(name) and (read_label(order.label) is None or name.startswith(f"{order.label}."))
+    """Whether an order has a name as we give them: beside a label of ours it is that label and more."""
+    if read_label(order.client_order_id) is None:
+        return False
+    return read_label(order.label) is None or order.client_order_id.startswith(f"{order.label}.")
 
 
 def _is_of(intent: Intent, order: Order, offset_ms: int) -> bool:
     if intent.order is not None:
         return order.order == intent.order
     command, at_ms = intent.command, order.opened_ms or order.updated_ms
-    is_fresh = order.status is OrderStatus.ACCEPTED and not order.executed_volume
-    is_newer = at_ms > intent.after_ms or (is_fresh and at_ms == intent.after_ms)  # it may count in seconds
-    is_late = is_newer and at_ms >= intent.recorded_us // 1_000 + offset_ms - COARSE_MS
+    may_be_new = at_ms % COARSE_MS == 0 or (order.status is OrderStatus.ACCEPTED and not order.executed_volume)
+    is_after = at_ms > intent.after_ms or (may_be_new and at_ms == intent.after_ms)
+    is_late = is_after and at_ms >= intent.recorded_us // 1_000 + offset_ms - COARSE_MS
     is_labelled = read_label(order.label) is not None and order.label == command.label
     return (
         is_labelled and is_late and _terms(order) == (command.symbol, command.side, command.order_type, command.volume)

@@ -82,3 +82,5 @@ def test_a_deal_opens_also_where_its_position_is_shown_as_it_was_before() -> Non
     assert _held_after([_part(1, 0, side=Side.SELL)]) == 0
     gone = replace(_part(2, 0, side=Side.SELL, at_ms=6_000))
     assert _held_after([_part(1, PART), gone, _part(3, 0, at_ms=7_000)]) == 0
+    assert first.position is not None
+    assert _held_after([replace(first, position=replace(first.position, status=PositionStatus.CLOSED))]) == 0

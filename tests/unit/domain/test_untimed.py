@@ -118,6 +118,28 @@ def test_a_protective_order_of_the_millisecond_that_is_known_moves_no_volume() -
         assert evolve(view, later, 3).positions[POSITION.position].volume == 50_000
 
 
+def test_a_protective_order_without_times_that_has_filled_moves_volume() -> None:
+    """Its stop took the position, or a part of it, and the deal is left out: that is no word of levels."""
+    for left, status in ((60_000, PositionStatus.OPEN), (0, PositionStatus.CLOSED)):
+        view = evolve(AccountView(account=AccountId(1), rules=RULES), _filled(replace(POSITION, updated_ms=0), 1), 1)
+        told = _protects(left, stop=109_000_000, kind=ExecutionKind.ORDER_FILLED)
+        assert told.order is not None
+        assert told.position is not None
+        filled = replace(told.order, executed_volume=Volume(100_000 - left), status=OrderStatus.FILLED)
+        view = evolve(view, replace(told, order=filled, position=replace(told.position, status=status)), 2)
+        assert [held.volume for held in view.positions.values()] == ([left] if left else [])
+
+
+def test_a_protective_order_beside_a_position_of_before_takes_nothing() -> None:
+    """Accepted in the moment of the fill, it showed the position as created, with nothing in it."""
+    for told_ms in (0, 5_000):
+        view = evolve(AccountView(account=AccountId(1), rules=RULES), _filled(POSITION, 1), 1)
+        told = _protects(0, stop=109_000_000)
+        before = replace(POSITION, volume=Volume(0), status=PositionStatus.CREATED, updated_ms=told_ms)
+        view = evolve(view, replace(told, position=before), 2)
+        assert [held.volume for held in view.positions.values()] == [100_000]
+
+
 def test_a_protective_order_without_times_shows_what_nothing_has_told() -> None:
     """A position that is not known at all is news, whoever tells it."""
     view = evolve(AccountView(account=AccountId(1), rules=RULES), _protects(100_000, stop=109_000_000), 1)
@@ -152,12 +174,27 @@ def test_a_fill_without_times_that_a_history_has_told_ahead_counts() -> None:
         assert evolve(view, fill, at_us).positions[POSITION.position].volume == volume
 
 
-@pytest.mark.parametrize("at_ms", [0, 5_000])
-def test_a_swap_without_a_time_of_its_own_moves_no_volume(at_ms: int) -> None:
+def test_a_fill_that_a_history_has_told_ahead_leads_on_once() -> None:
+    """Its own event has told it by then: told again behind a close of as much, it leads on by chance."""
+    shown = replace(POSITION, volume=Volume(60_000), updated_ms=0)
+    told = _filled(replace(POSITION, updated_ms=0), 1)
+    assert told.deal is not None
+    fill = replace(told, deal=replace(told.deal, volume=Volume(40_000), filled_volume=Volume(40_000)))
+    assert fill.deal is not None
+    closing = replace(fill, position=shown, deal=replace(fill.deal, deal=DealId(2), side=Side.SELL))
+    view = AccountView(account=AccountId(1), rules=RULES)
+    view = evolve(view, Reconciled(positions=(shown,), orders=(), deals=(fill.deal,)), 1)
+    for at_us, event in enumerate((fill, closing, fill), 2):
+        view = evolve(view, event, at_us)
+    assert view.positions[POSITION.position].volume == 60_000
+
+
+@pytest.mark.parametrize(("at_ms", "told_ms"), [(0, 0), (5_000, 0), (5_000, 5_000)])
+def test_a_swap_without_a_time_of_its_own_moves_no_volume(at_ms: int, told_ms: int) -> None:
     """Told a second late it showed what was before an add, which was asked for once more."""
     before = replace(POSITION, updated_ms=at_ms)
     grown = replace(before, volume=Volume(160_000))
-    charged = ExecutionSeen(kind=ExecutionKind.SWAP, position=replace(before, swap=-12))
+    charged = ExecutionSeen(kind=ExecutionKind.SWAP, position=replace(before, swap=-12, updated_ms=told_ms))
     for rules, held in ((RULES, 160_000), (SWAPS_MOVE_NOTHING - 1, 100_000)):
         view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(before, 1), 1)
         view = evolve(evolve(view, _filled(grown, 2), 2), charged, 3)

@@ -1,0 +1,139 @@
+"""Whose an order is that comes back without its name, and what is so like a request that it may be that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cmam.domain.belief.copies import Copy, CopyState, Goal, Intent
+from cmam.domain.belief.nameless import CLOCKS_MS, like_another, named
+from cmam.domain.belief.view import AccountView, put
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import AccountId, IntentId, LinkId, OrderId, PositionId, ProfileId, SourceKey, SymbolId
+from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.trades import Order, OrderStatus, OrderType, Position
+
+LABEL = "cm1.s.link.p1"
+AT_MS = 1_000_000_500
+VOLUME = Volume(100_000)
+
+
+def _asked(kind: CommandKind = CommandKind.OPEN, **changes: object) -> Intent:
+    order_type = OrderType.LIMIT if kind is CommandKind.PLACE else OrderType.MARKET
+    command = Command(kind=kind, symbol=SymbolId(1), side=Side.BUY, volume=VOLUME, order_type=order_type, label=LABEL)
+    intent = Intent(
+        intent=IntentId(f"{LABEL}.2"),
+        link=LinkId("link"),
+        source=SourceKey("p1"),
+        seq=2,
+        command=command,
+        volume_before=Volume(0),
+        attempt=1,
+        recorded_us=AT_MS * 1_000,
+    )
+    return replace(intent, **changes)  # type: ignore[arg-type]  # as the dataclass has them
+
+
+ASKED = _asked()
+PLACED = _asked(CommandKind.PLACE)
+VIEW = AccountView(account=AccountId(2), intents={ASKED.intent: ASKED})
+ORDER = Order(
+    order=OrderId(7), symbol=SymbolId(1), side=Side.BUY, type=OrderType.MARKET, volume=VOLUME, label=LABEL,
+    opened_ms=AT_MS, updated_ms=AT_MS,
+)  # fmt: skip
+HELD = Position(position=PositionId(7), symbol=SymbolId(1), side=Side.BUY, volume=VOLUME, opened_ms=AT_MS)
+RESTS = replace(ORDER, type=OrderType.LIMIT, label="")
+COPY = Copy(
+    link=LinkId("link"), profile=ProfileId("profile"), source=SourceKey("p9"), state=CopyState.OPEN,
+    leader=AccountId(1), leader_position=PositionId(9), leader_order=None, leader_symbol="EURUSD", leader_digits=5,
+    symbol=SymbolId(1), side=Side.BUY, goal=Goal(target_numerator=VOLUME, leader_volume=VOLUME), decided_us=1,
+)  # fmt: skip
+
+
+def _name_of(order: Order, view: AccountView = VIEW) -> str:
+    return named(view, (order,), 0)[0].client_order_id
+
+
+@pytest.mark.parametrize("name", ["", "cm1.s.link", f"{LABEL}.2".upper(), "srv-7", "cm1.s.link.p12.2"])
+def test_an_order_with_no_name_of_ours_is_that_of_its_label_and_terms(name: str) -> None:
+    """Cut, in capitals or of another's making, it had a name that was nobody's, and counted as absent."""
+    assert _name_of(replace(ORDER, client_order_id=name)) == ASKED.intent
+    for other in (
+        replace(ORDER, label=""),
+        replace(ORDER, volume=Volume(1)),
+        replace(ORDER, closing=True),
+        replace(ORDER, opened_ms=AT_MS - 1_001),
+    ):
+        assert _name_of(replace(other, client_order_id=name)) == name
+
+
+def test_an_order_with_a_name_of_ours_keeps_it() -> None:
+    """It is of a request of before; and a person's own names are his."""
+    for order in (replace(ORDER, client_order_id=f"{LABEL}.1"), replace(ORDER, label="", client_order_id="cm1.s.l.p1")):
+        assert _name_of(order) == order.client_order_id
+
+
+def test_a_number_that_an_event_has_told_says_whose_an_order_is() -> None:
+    """Whatever its label and its name have become."""
+    view = replace(VIEW, intents={ASKED.intent: replace(ASKED, order=OrderId(7))})
+    assert _name_of(replace(ORDER, label="", client_order_id="CM1"), view) == ASKED.intent
+    assert _name_of(replace(ORDER, order=OrderId(8), client_order_id="CM1"), view) == "CM1"
+
+
+def test_a_request_without_a_label_is_known_by_its_number_alone() -> None:
+    """A share is closed by an order without one: a person's that asks for as much is his."""
+    bare = replace(ASKED, command=replace(ASKED.command, label=""))
+    view = replace(VIEW, intents={bare.intent: bare})
+    assert _name_of(replace(ORDER, label=""), view) == ""
+    view = replace(VIEW, intents={bare.intent: replace(bare, order=OrderId(7))})
+    assert _name_of(replace(ORDER, label=""), view) == bare.intent
+
+
+@pytest.mark.parametrize(("after_ms", "is_ours"), [(0, True), (AT_MS, False), (AT_MS - 500, True)])
+def test_of_one_moment_only_a_whole_second_may_be_later(after_ms: int, is_ours: bool) -> None:
+    """A clock that counts no finer tells the same time of what came after. What has executed nothing is in nothing that
+    was known."""
+    at_ms = AT_MS - 500 if after_ms == AT_MS - 500 else AT_MS
+    view = replace(VIEW, intents={ASKED.intent: replace(ASKED, after_ms=after_ms)})
+    done = replace(ORDER, opened_ms=at_ms, status=OrderStatus.FILLED, executed_volume=ORDER.volume)
+    assert (_name_of(done, view) == ASKED.intent) is is_ours
+    assert _name_of(replace(ORDER, opened_ms=at_ms), view) == ASKED.intent
+
+
+def test_what_is_held_is_like_an_open_where_nothing_tells_them_apart() -> None:
+    """No label of a copy's, no copy's number, all that was asked for, and not from long before."""
+    before_ms = AT_MS - CLOCKS_MS
+    for held, is_like in (
+        (HELD, True),
+        (replace(HELD, label="by hand"), True),
+        (replace(HELD, label=LABEL), False),
+        (replace(HELD, opened_ms=before_ms), True),
+        (replace(HELD, opened_ms=before_ms - 1), False),
+        (replace(HELD, opened_ms=0, updated_ms=before_ms - 1), False),
+        (replace(HELD, opened_ms=0), True),
+        (replace(HELD, side=Side.SELL), False),
+        (replace(HELD, volume=Volume(1)), False),
+    ):
+        view = replace(VIEW, positions={held.position: held})
+        assert like_another(view, ASKED) == (f"position {held.position}" if is_like else "")
+        assert not like_another(view, PLACED)
+        assert not like_another(put(view, replace(COPY, position=held.position)), ASKED)
+
+
+def test_what_rests_is_like_an_order_to_place_where_nothing_tells_them_apart() -> None:
+    """As of what is held; an open is like no order that rests."""
+    before_ms = AT_MS - CLOCKS_MS
+    for rests, is_like in (
+        (RESTS, True),
+        (replace(RESTS, label=LABEL), False),
+        (replace(RESTS, opened_ms=before_ms), True),
+        (replace(RESTS, opened_ms=before_ms - 1), False),
+        (replace(RESTS, opened_ms=0, updated_ms=before_ms - 1), False),
+        (replace(RESTS, type=OrderType.STOP), False),
+        (replace(RESTS, volume=Volume(1)), False),
+    ):
+        view = replace(VIEW, orders={rests.order: rests})
+        assert like_another(view, PLACED) == (f"order {rests.order}" if is_like else "")
+        assert not like_another(view, ASKED)
+        assert not like_another(put(view, replace(COPY, order=rests.order)), PLACED)
