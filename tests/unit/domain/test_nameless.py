@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.belief.copies import Copy, CopyState, Goal, Intent
+from cmam.domain.belief.copies import Copy, CopyState, Intent
 from cmam.domain.belief.nameless import CLOCKS_MS, like_another, named
 from cmam.domain.belief.view import AccountView, put
+from cmam.domain.events import Goal
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, IntentId, LinkId, OrderId, PositionId, ProfileId, SourceKey, SymbolId
 from cmam.domain.values.quantities import Side, Volume

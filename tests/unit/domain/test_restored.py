@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.belief.copies import Copy, CopyState, Goal, Restored
+from cmam.domain.belief.copies import Copy, CopyState, Restored
 from cmam.domain.belief.restored import answered, touched, wanted_after
 from cmam.domain.belief.view import AccountView
+from cmam.domain.events import Goal
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId, ProfileId, SourceKey
 from cmam.domain.values.quantities import Side, Volume
