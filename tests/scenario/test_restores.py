@@ -47,11 +47,16 @@ def _restored(home: Path, whole: Whole, kept: Path, *, meanwhile: Iterable[Step]
         step(whole)
         whole.run(away_s)
     whole.run(away_s)
+    _put_back(home, whole, kept)
+    whole.start_ready()
+    whole.run(20)
+
+
+def _put_back(home: Path, whole: Whole, kept: Path) -> None:
+    """The backup takes the place of the log of a process that is gone."""
     whole.log.close()
     restore(home, kept, whole.now_us(), replace=True)
     whole.log = FaultyLog.open(home)
-    whole.start_ready()
-    whole.run(20)
 
 
 def _refused(whole: Whole, account: int) -> None:
@@ -380,9 +385,7 @@ def test_what_a_person_closes_after_the_first_look_is_his_though_the_leader_is_s
     if not copied:
         whole.person.close(position, 4 * LOT)
     before = _held(whole).volume
-    whole.log.close()
-    restore(tmp_path, kept, whole.now_us(), replace=True)
-    whole.log = FaultyLog.open(tmp_path)
+    _put_back(tmp_path, whole, kept)
     _refused(whole, LEADER)
     whole.start()
     whole.run(30)
@@ -404,9 +407,7 @@ def test_a_death_between_the_looks_of_leader_and_follower_forgets_nothing(tmp_pa
     whole.person.close(position, 4 * LOT)
     whole.run(5)
     whole.kill()
-    whole.log.close()
-    restore(tmp_path, kept, whole.now_us(), replace=True)
-    whole.log = FaultyLog.open(tmp_path)
+    _put_back(tmp_path, whole, kept)
     _refused(whole, SAME_BROKER)
     whole.start()
     whole.run(30)

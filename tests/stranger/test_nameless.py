@@ -46,15 +46,20 @@ def _cut_as_it_leaves(world: World) -> None:
     world.run(60)
 
 
+def _held(world: World) -> list[int]:
+    """What the follower holds in the end, of a past that is decided again as it was."""
+    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+    assert verify(world.log.read_all()).is_identical
+    world.stepper.kill()
+    return found
+
+
 def _held_after_an_open(habits: Habits) -> list[int]:
     """What a netted follower holds that was cut off in the middle of an open."""
     world, terminal = _world(habits, netted=True)
     terminal.trade("EURUSD", BUY, VOLUME)
     _cut_as_it_leaves(world)
-    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
-    assert verify(world.log.read_all()).is_identical
-    world.stepper.kill()
-    return found
+    return _held(world)
 
 
 def _rests_after_a_place(habits: Habits) -> int:
@@ -78,10 +83,7 @@ def _held_after_two_adds(habits: Habits) -> list[int]:
     world.run(5)
     terminal.trade("EURUSD", BUY, VOLUME, positionId=held.number)
     _cut_as_it_leaves(world)
-    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
-    assert verify(world.log.read_all()).is_identical
-    world.stepper.kill()
-    return found
+    return _held(world)
 
 
 def _held_after_opens_of_both_sides() -> list[int]:
@@ -91,10 +93,7 @@ def _held_after_opens_of_both_sides() -> list[int]:
     world.run(5)
     terminal.trade("EURUSD", SELL, VOLUME)
     world.run(60)
-    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
-    assert verify(world.log.read_all()).is_identical
-    world.stepper.kill()
-    return found
+    return _held(world)
 
 
 def _held_after_an_add_of_one_second() -> list[int]:
@@ -108,10 +107,7 @@ def _held_after_an_add_of_one_second() -> list[int]:
     world.run(0.3)
     terminal.trade("EURUSD", BUY, VOLUME, positionId=held.number)
     _cut_as_it_leaves(world)
-    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
-    assert verify(world.log.read_all()).is_identical
-    world.stepper.kill()
-    return found
+    return _held(world)
 
 
 def test_an_add_of_the_second_of_what_is_known_is_not_taken_back() -> None:

@@ -218,9 +218,11 @@ def _signals(stop: Latch, log_file: Path | None) -> Iterator[None]:
     if log_file is not None:
         with suppress(OSError):  # on a full disk over the live screen: without a handler the signal would end us
             stacks = log_file.open("a", encoding="utf-8")
+    show: Any = signal.SIG_IGN  # the signal's own default would end us where there is nowhere to write
     if stacks is not None:
         descriptor = stacks.fileno()
-        before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, lambda *_: write_stacks(descriptor))
+        show = lambda *_: write_stacks(descriptor)  # noqa: E731 - a handler, and no name of its own
+    before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, show)
     try:
         yield
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FrameType
 
 
@@ -13,11 +14,14 @@ def write_stacks(descriptor: int) -> None:
 
     It runs between two steps of Python, so no other thread moves while the stacks are looked at: what looks at them at
     any moment, as faulthandler does by itself, reads memory that another thread has just given back, and the process
-    dies of it. Nothing of the file's own is used either: the main thread may be in the middle of writing to it.
+    dies of it. Nothing of the file's own is used either: the main thread may be in the middle of writing to it. Where
+    nothing can be written, as into a pipe that nobody reads or on a full disk, whoever asked has nothing: an error
+    would come out of what the main thread does at that moment, and end the process.
     """
     rest = "".join(f"{line}\n" for line in _lines()).encode(errors="backslashreplace")
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    with suppress(OSError):
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
 
 
 def _lines() -> Iterator[str]:

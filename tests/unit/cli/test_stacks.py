@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from tests.waiting import PATIENCE_S
 
 BUSY = """
@@ -54,5 +56,24 @@ def test_asking_for_stacks_ends_no_process_whose_threads_come_and_go() -> None:
             process.send_signal(signal.SIGUSR1)
             if select.select([process.stderr], [], [], OFTEN_S)[0] and not os.read(process.stderr.fileno(), 1 << 16):
                 break  # it is dead
+        out, _ = process.communicate(b"", timeout=PATIENCE_S)
+    assert (process.returncode, out) == (0, b"alive\n")
+
+
+@pytest.mark.parametrize("closed", ["by its reader", "from the beginning"])
+def test_asking_for_stacks_that_nobody_can_read_ends_no_process(closed: str) -> None:
+    """The error of a broken pipe came out of whatever the main thread did; without any place to write to there was no
+    handler, and the signal's own default ended the process."""
+    words = [sys.executable, "-c", BUSY]
+    if closed == "from the beginning":
+        words = ["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", *words]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"up\n"
+        process.stderr.close()
+        for _ in range(3):
+            process.send_signal(signal.SIGUSR1)
+        process.stderr = None
         out, _ = process.communicate(b"", timeout=PATIENCE_S)
     assert (process.returncode, out) == (0, b"alive\n")
