@@ -15,7 +15,7 @@ from cmam.domain.folds.account import evolve
 from cmam.domain.turns.leading import changes
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import Command, CommandKind
-from cmam.domain.values.ids import AccountId, DealId, IntentId, OrderId, PositionId, SourceKey, SymbolId
+from cmam.domain.values.ids import AccountId, DealId, IntentId, OrderId, SourceKey, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules import RULES, SHOWN_BEFORE
 from cmam.domain.values.trades import (
@@ -30,24 +30,7 @@ from cmam.domain.values.trades import (
     Trader,
 )
 from tests.factories import LINK
-
-POSITION = Position(
-    position=PositionId(9), symbol=SymbolId(1), side=Side.BUY, volume=Volume(100_000), updated_ms=5_000, opened_ms=5_000
-)
-
-
-def _filled(position: Position, deal: int) -> ExecutionSeen:
-    executed = Deal(
-        deal=DealId(deal),
-        order=OrderId(deal),
-        position=position.position,
-        symbol=position.symbol,
-        side=position.side,
-        volume=Volume(100_000),
-        filled_volume=Volume(100_000),
-        executed_ms=position.updated_ms,
-    )
-    return ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, position=position, deal=executed)
+from tests.unit.domain.fills import POSITION, filled
 
 
 def test_a_netted_position_emptied_and_filled_within_one_millisecond_is_held() -> None:
@@ -55,7 +38,7 @@ def test_a_netted_position_emptied_and_filled_within_one_millisecond_is_held() -
     empty = replace(POSITION, volume=Volume(0), status=PositionStatus.CLOSED)
     view = AccountView(account=AccountId(1))
     for number, position in enumerate((POSITION, empty, POSITION)):
-        view = evolve(view, _filled(position, number + 1), 1)
+        view = evolve(view, filled(position, number + 1), 1)
     assert view.positions[POSITION.position].volume == 100_000
 
 
@@ -64,7 +47,7 @@ def test_levels_of_a_position_that_stands_again_within_one_millisecond_are_belie
     empty = replace(POSITION, volume=Volume(0), status=PositionStatus.CLOSED)
     view = AccountView(account=AccountId(1), rules=RULES)
     for number, position in enumerate((POSITION, empty, POSITION)):
-        view = evolve(view, _filled(position, number + 1), 1)
+        view = evolve(view, filled(position, number + 1), 1)
     told = replace(POSITION, stop=Price(109_000_000))
     view = evolve(view, ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, position=told), 1)
     assert view.positions[POSITION.position].stop == 109_000_000
@@ -77,7 +60,7 @@ def test_a_second_delivery_of_a_fill_does_not_raise_a_closed_position() -> None:
     """An event that arrives twice, the second time after the close, changes nothing."""
     empty = replace(POSITION, volume=Volume(0), status=PositionStatus.CLOSED)
     view = AccountView(account=AccountId(1))
-    for event in (_filled(POSITION, 1), _filled(empty, 2), _filled(POSITION, 1)):
+    for event in (filled(POSITION, 1), filled(empty, 2), filled(POSITION, 1)):
         view = evolve(view, event, 1)
     assert view.positions == {}
 
@@ -87,8 +70,8 @@ def _shown_again(*, account_type: AccountType, after_us: int = 1, rules: int = R
     untimed = replace(POSITION, updated_ms=0, opened_ms=0)
     trader = Trader(account=AccountId(1), account_type=account_type)
     view = AccountView(account=AccountId(1), rules=rules, trader=trader)
-    view = evolve(view, _filled(untimed, 1), 1)
-    view = evolve(view, _filled(replace(untimed, volume=Volume(0), status=PositionStatus.CLOSED), 2), 2)
+    view = evolve(view, filled(untimed, 1), 1)
+    view = evolve(view, filled(replace(untimed, volume=Volume(0), status=PositionStatus.CLOSED), 2), 2)
     assert view.positions == {}
     return evolve(view, Reconciled(positions=(untimed,), orders=(), quiet=True), 2 + after_us)
 
@@ -105,7 +88,7 @@ def test_a_snapshot_of_before_opens_no_hedged_position_that_was_told_closed() ->
 def test_what_an_event_tells_open_after_its_close_stays_in_a_snapshot_that_shows_it() -> None:
     """What a fill has brought back is held, and not taken away since its close was told just before."""
     view = _shown_again(account_type=AccountType.HEDGED)
-    view = evolve(view, _filled(POSITION, 3), 4)
+    view = evolve(view, filled(POSITION, 3), 4)
     view = evolve(view, Reconciled(positions=(POSITION,), orders=(), quiet=True), 5)
     assert view.positions == {POSITION.position: POSITION}
 
@@ -116,7 +99,7 @@ def test_a_swap_on_what_is_not_known_leaves_it_to_be_told() -> None:
     view = AccountView(account=AccountId(1), rules=RULES)
     assert evolve(view, charged, 1).positions == {}
     assert evolve(replace(view, rules=11), charged, 1).positions
-    assert evolve(evolve(view, _filled(POSITION, 1), 1), charged, 2).positions[POSITION.position].swap == -12
+    assert evolve(evolve(view, filled(POSITION, 1), 1), charged, 2).positions[POSITION.position].swap == -12
 
 
 def _accepted(
@@ -132,7 +115,7 @@ def _accepted(
 
 def test_an_order_that_is_told_accepted_after_its_fill_closes_nothing() -> None:
     """The position stands in it as before the fill: created, empty, and without a time (FACTS §4.3)."""
-    view = evolve(AccountView(account=AccountId(1), rules=RULES), _filled(POSITION, 1), 1)
+    view = evolve(AccountView(account=AccountId(1), rules=RULES), filled(POSITION, 1), 1)
     assert evolve(view, _accepted(), 2).positions == view.positions
     for gone in (_accepted(executed=100_000), _accepted(closing=True), _accepted(status=PositionStatus.CLOSED)):
         assert evolve(view, gone, 2).positions == {}
@@ -143,7 +126,7 @@ def test_an_acceptance_that_tells_no_order_closes_nothing() -> None:
     """The schema calls the order optional: by its word, or by one of no schema, no position has come to its end."""
     for kind in (ExecutionKind.ORDER_ACCEPTED, ExecutionKind.OTHER):
         told = replace(_accepted(), order=None, kind=kind)
-        view = evolve(AccountView(account=AccountId(1), rules=RULES), _filled(POSITION, 1), 1)
+        view = evolve(AccountView(account=AccountId(1), rules=RULES), filled(POSITION, 1), 1)
         assert evolve(view, told, 2).positions == view.positions
         assert evolve(replace(view, rules=10), told, 2).positions == {}
     assert evolve(view, replace(told, kind=ExecutionKind.ORDER_FILLED), 2).positions == {}
@@ -162,7 +145,7 @@ def test_a_position_that_is_shown_smaller_without_order_or_deal_is_told_to_follo
     ):
         event = ExecutionSeen(kind=kind, position=position)
         for rules, kinds in ((RULES, told), (10, [])):
-            view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(POSITION, 1), 1)
+            view = evolve(AccountView(account=AccountId(1), rules=rules), filled(POSITION, 1), 1)
             assert [change.kind for change in changes(view, evolve(view, event, 2), event)] == kinds
 
 
@@ -182,13 +165,13 @@ def test_an_acceptance_of_the_millisecond_of_its_fill_closes_nothing() -> None:
 
 def test_a_fill_that_is_told_again_takes_no_levels_away() -> None:
     """The levels that the order carried were set in the fill's own millisecond; as the fill left it, it has none."""
-    view = evolve(AccountView(account=AccountId(1), rules=RULES), _filled(POSITION, 1), 1)
+    view = evolve(AccountView(account=AccountId(1), rules=RULES), filled(POSITION, 1), 1)
     told = replace(POSITION, stop=Price(109_000_000))
     view = evolve(view, ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, position=told), 1)
-    assert evolve(view, _filled(POSITION, 1), 2).positions == {POSITION.position: told}
-    assert evolve(replace(view, rules=7), _filled(POSITION, 1), 2).positions == {POSITION.position: POSITION}
+    assert evolve(view, filled(POSITION, 1), 2).positions == {POSITION.position: told}
+    assert evolve(replace(view, rules=7), filled(POSITION, 1), 2).positions == {POSITION.position: POSITION}
     later = replace(POSITION, updated_ms=POSITION.updated_ms + 1)
-    assert evolve(view, _filled(later, 1), 2).positions == {POSITION.position: later}
+    assert evolve(view, filled(later, 1), 2).positions == {POSITION.position: later}
 
 
 def test_a_trailing_stop_goes_back_by_no_event_of_before_the_snapshot_that_shows_it() -> None:
@@ -267,9 +250,9 @@ def test_parts_of_one_millisecond_that_a_history_has_told_are_held_as_their_even
     first, second = (replace(POSITION, volume=Volume(volume), updated_ms=6_000) for volume in (200_000, 300_000))
     for rules, volume in ((RULES, 300_000), (8, 200_000)):
         view = AccountView(account=AccountId(1), rules=rules)
-        deals = tuple(told.deal for told in (_filled(first, 1), _filled(second, 2)) if told.deal is not None)
+        deals = tuple(told.deal for told in (filled(first, 1), filled(second, 2)) if told.deal is not None)
         view = evolve(view, Reconciled(positions=(POSITION,), orders=(), deals=deals), 1)
-        for event in (_filled(first, 1), _filled(second, 2), _filled(first, 1)):
+        for event in (filled(first, 1), filled(second, 2), filled(first, 1)):
             view = evolve(view, event, 2)
         assert view.positions[POSITION.position].volume == volume
 
@@ -277,7 +260,7 @@ def test_parts_of_one_millisecond_that_a_history_has_told_are_held_as_their_even
 def test_a_quiet_snapshot_is_believed_although_the_brokers_clock_has_stepped_back() -> None:
     """What is asked for while nothing happens is newer than all that is known, whatever time stands on it."""
     shrunk = replace(POSITION, volume=Volume(40_000), updated_ms=POSITION.updated_ms - 4_000)
-    view = evolve(AccountView(account=AccountId(1)), _filled(POSITION, 1), 1)
+    view = evolve(AccountView(account=AccountId(1)), filled(POSITION, 1), 1)
     doubtful = evolve(view, Reconciled(positions=(shrunk,), orders=()), 2)
     assert doubtful.positions[POSITION.position].volume == 100_000
     believed = evolve(view, Reconciled(positions=(shrunk,), orders=(), quiet=True), 2)
@@ -388,7 +371,7 @@ _ADD = Intent(
 
 def _bare(deal: int, executed_ms: int) -> ExecutionSeen:
     """A fill that tells its deal and no position."""
-    return replace(_filled(replace(POSITION, updated_ms=executed_ms), deal), position=None)
+    return replace(filled(replace(POSITION, updated_ms=executed_ms), deal), position=None)
 
 
 def _looked(rules: int, *, shown: Position = POSITION) -> AccountView:

@@ -10,36 +10,17 @@ from cmam.domain.belief.holdings import SETTLED_US
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen, Reconciled
 from cmam.domain.folds.account import evolve
-from cmam.domain.values.ids import AccountId, DealId, OrderId, PositionId, SymbolId
+from cmam.domain.values.ids import AccountId, DealId, OrderId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules import RULES, SWAPS_MOVE_NOTHING, UNTIMED_AGAIN, UNTIMED_HOLDS
 from cmam.domain.values.trades import (
-    Deal,
     ExecutionKind,
     Order,
     OrderStatus,
     OrderType,
-    Position,
     PositionStatus,
 )
-
-POSITION = Position(
-    position=PositionId(9), symbol=SymbolId(1), side=Side.BUY, volume=Volume(100_000), updated_ms=5_000, opened_ms=5_000
-)
-
-
-def _filled(position: Position, deal: int) -> ExecutionSeen:
-    executed = Deal(
-        deal=DealId(deal),
-        order=OrderId(deal),
-        position=position.position,
-        symbol=position.symbol,
-        side=position.side,
-        volume=Volume(100_000),
-        filled_volume=Volume(100_000),
-        executed_ms=position.updated_ms,
-    )
-    return ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, position=position, deal=executed)
+from tests.unit.domain.fills import POSITION, filled
 
 
 def _accepted(
@@ -59,9 +40,9 @@ def test_what_is_told_again_without_times_gives_back_nothing_that_was_closed(rul
     whole = replace(POSITION, updated_ms=0)
     part = replace(whole, volume=Volume(60_000))
     closing = replace(_accepted(closing=True), position=whole)
-    for again in (_filled(whole, 1), closing):
-        view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(whole, 1), 1)
-        view = evolve(view, _filled(part, 2), 2)
+    for again in (filled(whole, 1), closing):
+        view = evolve(AccountView(account=AccountId(1), rules=rules), filled(whole, 1), 1)
+        view = evolve(view, filled(part, 2), 2)
         assert evolve(view, again, 3).positions[POSITION.position].volume == shown
 
 
@@ -70,9 +51,9 @@ def test_what_is_told_again_without_times_opens_nothing_that_was_closed() -> Non
     whole = replace(POSITION, updated_ms=0)
     empty = replace(whole, volume=Volume(0), status=PositionStatus.CLOSED)
     for rules, is_open in ((RULES, False), (UNTIMED_AGAIN - 1, True)):
-        view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(whole, 1), 1)
-        view = evolve(view, _filled(empty, 2), 2)
-        assert bool(evolve(view, _filled(whole, 1), 3).positions) is is_open
+        view = evolve(AccountView(account=AccountId(1), rules=rules), filled(whole, 1), 1)
+        view = evolve(view, filled(empty, 2), 2)
+        assert bool(evolve(view, filled(whole, 1), 3).positions) is is_open
 
 
 def _protects(volume: int, *, stop: int, kind: ExecutionKind = ExecutionKind.ORDER_ACCEPTED) -> ExecutionSeen:
@@ -95,21 +76,21 @@ def _protects(volume: int, *, stop: int, kind: ExecutionKind = ExecutionKind.ORD
 def test_a_protective_order_without_times_moves_levels_and_no_volume(rules: int, shown: int) -> None:
     """Its acceptance was told again behind a part of a close: the leader had that back, and his followers bought it."""
     whole = replace(POSITION, updated_ms=0)
-    view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(whole, 1), 1)
-    view = evolve(view, _filled(replace(whole, volume=Volume(60_000)), 2), 2)
+    view = evolve(AccountView(account=AccountId(1), rules=rules), filled(whole, 1), 1)
+    view = evolve(view, filled(replace(whole, volume=Volume(60_000)), 2), 2)
     held = evolve(view, _protects(100_000, stop=109_000_000), 3).positions[POSITION.position]
     assert (held.volume, held.stop) == (shown, 109_000_000)
     empty = replace(whole, volume=Volume(0), status=PositionStatus.CLOSED)
-    view = evolve(evolve(view, _filled(empty, 4), 4), _protects(100_000, stop=109_000_000), 5)
+    view = evolve(evolve(view, filled(empty, 4), 4), _protects(100_000, stop=109_000_000), 5)
     assert bool(view.positions) is (rules != RULES)
 
 
 def test_a_protective_order_of_the_millisecond_that_is_known_moves_no_volume() -> None:
     """Parts of a close were told the last first, each with the stop that follows it: the last word was of before."""
     for rules, shown in ((RULES, 60_000), (UNTIMED_HOLDS - 1, 100_000)):
-        view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(POSITION, 1), 1)
+        view = evolve(AccountView(account=AccountId(1), rules=rules), filled(POSITION, 1), 1)
         part = replace(POSITION, volume=Volume(60_000), updated_ms=6_000)
-        view = evolve(view, _filled(part, 2), 2)
+        view = evolve(view, filled(part, 2), 2)
         told = _protects(100_000, stop=109_000_000)
         told = replace(told, position=replace(POSITION, updated_ms=6_000, stop=Price(109_000_000)))
         held = evolve(view, told, 3).positions[POSITION.position]
@@ -121,19 +102,19 @@ def test_a_protective_order_of_the_millisecond_that_is_known_moves_no_volume() -
 def test_a_protective_order_without_times_that_has_filled_moves_volume() -> None:
     """Its stop took the position, or a part of it, and the deal is left out: that is no word of levels."""
     for left, status in ((60_000, PositionStatus.OPEN), (0, PositionStatus.CLOSED)):
-        view = evolve(AccountView(account=AccountId(1), rules=RULES), _filled(replace(POSITION, updated_ms=0), 1), 1)
+        view = evolve(AccountView(account=AccountId(1), rules=RULES), filled(replace(POSITION, updated_ms=0), 1), 1)
         told = _protects(left, stop=109_000_000, kind=ExecutionKind.ORDER_FILLED)
         assert told.order is not None
         assert told.position is not None
-        filled = replace(told.order, executed_volume=Volume(100_000 - left), status=OrderStatus.FILLED)
-        view = evolve(view, replace(told, order=filled, position=replace(told.position, status=status)), 2)
+        done = replace(told.order, executed_volume=Volume(100_000 - left), status=OrderStatus.FILLED)
+        view = evolve(view, replace(told, order=done, position=replace(told.position, status=status)), 2)
         assert [held.volume for held in view.positions.values()] == ([left] if left else [])
 
 
 def test_a_protective_order_beside_a_position_of_before_takes_nothing() -> None:
     """Accepted in the moment of the fill, it showed the position as created, with nothing in it."""
     for told_ms in (0, 5_000):
-        view = evolve(AccountView(account=AccountId(1), rules=RULES), _filled(POSITION, 1), 1)
+        view = evolve(AccountView(account=AccountId(1), rules=RULES), filled(POSITION, 1), 1)
         told = _protects(0, stop=109_000_000)
         before = replace(POSITION, volume=Volume(0), status=PositionStatus.CREATED, updated_ms=told_ms)
         view = evolve(view, replace(told, position=before), 2)
@@ -153,10 +134,10 @@ def test_a_deal_without_times_that_its_own_event_has_told_leads_on_no_more() -> 
     for rules, held in ((RULES, 200_000), (UNTIMED_HOLDS - 1, 100_000)):
         view = AccountView(account=AccountId(1), rules=rules)
         view = evolve(view, Reconciled(positions=(), orders=()), 1)
-        closing = _filled(part, 2)
+        closing = filled(part, 2)
         assert closing.deal is not None
         closing = replace(closing, deal=replace(closing.deal, side=Side.SELL))
-        for at_us, told in enumerate((_filled(whole, 1), closing, _filled(whole, 3), closing), 2):
+        for at_us, told in enumerate((filled(whole, 1), closing, filled(whole, 3), closing), 2):
             view = evolve(view, told, at_us)
         assert view.positions[POSITION.position].volume == held
 
@@ -164,7 +145,7 @@ def test_a_deal_without_times_that_its_own_event_has_told_leads_on_no_more() -> 
 def test_a_fill_without_times_that_a_history_has_told_ahead_counts() -> None:
     """It leads on from what the look has just shown; a good while later it is told again."""
     shown = replace(POSITION, volume=Volume(60_000), updated_ms=0)
-    told = _filled(replace(POSITION, updated_ms=0), 1)
+    told = filled(replace(POSITION, updated_ms=0), 1)
     assert told.deal is not None
     fill = replace(told, deal=replace(told.deal, volume=Volume(40_000), filled_volume=Volume(40_000)))
     assert fill.deal is not None
@@ -177,7 +158,7 @@ def test_a_fill_without_times_that_a_history_has_told_ahead_counts() -> None:
 def test_a_fill_that_a_history_has_told_ahead_leads_on_once() -> None:
     """Its own event has told it by then: told again behind a close of as much, it leads on by chance."""
     shown = replace(POSITION, volume=Volume(60_000), updated_ms=0)
-    told = _filled(replace(POSITION, updated_ms=0), 1)
+    told = filled(replace(POSITION, updated_ms=0), 1)
     assert told.deal is not None
     fill = replace(told, deal=replace(told.deal, volume=Volume(40_000), filled_volume=Volume(40_000)))
     assert fill.deal is not None
@@ -196,14 +177,14 @@ def test_a_swap_without_a_time_of_its_own_moves_no_volume(at_ms: int, told_ms: i
     grown = replace(before, volume=Volume(160_000))
     charged = ExecutionSeen(kind=ExecutionKind.SWAP, position=replace(before, swap=-12, updated_ms=told_ms))
     for rules, held in ((RULES, 160_000), (SWAPS_MOVE_NOTHING - 1, 100_000)):
-        view = evolve(AccountView(account=AccountId(1), rules=rules), _filled(before, 1), 1)
-        view = evolve(evolve(view, _filled(grown, 2), 2), charged, 3)
+        view = evolve(AccountView(account=AccountId(1), rules=rules), filled(before, 1), 1)
+        view = evolve(evolve(view, filled(grown, 2), 2), charged, 3)
         assert (view.positions[POSITION.position].volume, view.positions[POSITION.position].swap) == (held, -12)
 
 
 def test_a_swap_with_a_later_time_is_the_newest_word() -> None:
     """It shows what stands then."""
-    view = evolve(AccountView(account=AccountId(1), rules=RULES), _filled(POSITION, 1), 1)
+    view = evolve(AccountView(account=AccountId(1), rules=RULES), filled(POSITION, 1), 1)
     later = replace(POSITION, volume=Volume(60_000), updated_ms=6_000)
     view = evolve(view, ExecutionSeen(kind=ExecutionKind.SWAP, position=later), 2)
     assert view.positions[POSITION.position].volume == 60_000
