@@ -899,5 +899,7 @@ SWAPS_MOVE_NOTHING = 14
 Told a moment late, it showed a copy as it was before it had grown: that was touched, and grew once more.
 """
 
-RULES = 14
+# --- 15 ---------------------------------------------------------------------------------------------------------------
+
+RULES = 15
 """The newest."""
