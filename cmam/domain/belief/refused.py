@@ -15,11 +15,13 @@ from cmam.domain.values.ids import IntentId, LinkId, OrderId, PositionId, Source
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import REFUSED_YET_DONE
+from cmam.domain.values.rules import REFUSED_YET_DONE, REJECTED_AS_REFUSED
 from cmam.domain.values.trades import Order, OrderStatus
 
 AT_WORK_US = 10_000_000
 """How long an open that was refused is not tried again while its order is at work all the same."""
+SOON_US = 1_000_000
+"""What is tried again within this is waited for, whatever is told of the end of its order."""
 
 
 ALERT = "surplus"
@@ -110,6 +112,9 @@ def at_work(view: AccountView, copy: Copy, order: Order, at_us: int) -> AccountV
     if copy.wait is not Wait.RETRY or order.client_order_id not in copy.refused or not is_free(view, copy):
         return view
     is_working = order.status in (OrderStatus.ACCEPTED, OrderStatus.FILLED)
+    is_soon = copy.retry_at_us <= at_us + SOON_US and view.rules >= REJECTED_AS_REFUSED
+    if is_soon and not is_working:
+        return view  # a rejection that is told twice is no reason to hurry
     return put(view, replace(copy, retry_at_us=at_us + AT_WORK_US if is_working else at_us))
 
 

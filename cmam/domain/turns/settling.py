@@ -21,6 +21,7 @@ from cmam.domain.events import (
     RequestRefused,
 )
 from cmam.domain.folds.booking import intent_of
+from cmam.domain.values.codes import CORRECTABLE, TEMPORARY
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules import (
@@ -34,6 +35,7 @@ from cmam.domain.values.rules import (
     NETS_ARE_BEHIND,
     OPENS_HAVE_NUMBERS,
     PARTS_FILL_ON,
+    REJECTED_AS_REFUSED,
 )
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.wanted.resting import shows
@@ -48,14 +50,6 @@ RETRY_OPEN_US = 1_000_000
 """How long a temporarily refused open waits before it passes the gates again."""
 
 ENDED_ORDER = (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED)
-
-CORRECTABLE = (
-    "TRADING_BAD_VOLUME",
-    "TRADING_BAD_STOPS",
-    "TRADING_BAD_PRICES",
-    "PROTECTION_IS_TOO_CLOSE_TO_MARKET",
-)
-"""Refusals of an open that fresh numbers may cure: tried once more, through all gates."""
 
 LINE_LOST = "the connection "
 """What the reason begins with when an open did not leave because there was no line."""
@@ -72,7 +66,7 @@ def settlements(view: AccountView, fact: Event, now_us: int) -> Iterator[Event]:
         case ExecutionSeen():
             intent = intent_of(view, fact) if view.intents else None
             if intent is not None:
-                yield from _by_execution(view, intent, fact)
+                yield from _by_execution(view, intent, fact, now_us)
             elif view.intents:
                 yield from _by_reduction(view, fact)
                 yield from _by_levels(view, fact)
@@ -151,16 +145,11 @@ def _end_of_open(view: AccountView, intent: Intent, reason: Reason) -> Iterator[
         yield CopyFinished(link=copy.link, source=copy.source, reason=ending)
 
 
-def _by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Iterator[Event]:
+def _by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen, now_us: int) -> Iterator[Event]:
     order = fact.order
     code = fact.error_code or fact.kind.value
     if fact.kind in (ExecutionKind.ORDER_REJECTED, ExecutionKind.ORDER_CANCEL_REJECTED):
-        is_instead = _is_open_instead(view, view.copies.get(intent.key), intent)
-        delay = RETRY_OPEN_US if is_instead else 0
-        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=code, retry_in_us=delay)
-        is_range = intent.command.order_type is OrderType.MARKET_RANGE
-        if not is_instead:
-            yield from _end_of_open(view, intent, Reason.SLIPPAGE if is_range else Reason.REFUSED)
+        yield from _by_rejection(view, intent, fact, code, now_us)
         return
     match intent.command.kind:
         case CommandKind.OPEN | CommandKind.ADD:
@@ -178,6 +167,24 @@ def _by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -> Ite
                 return
             if order is None or order.type.is_pending:
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+
+
+def _by_rejection(view: AccountView, intent: Intent, fact: ExecutionSeen, code: str, now_us: int) -> Iterator[Event]:
+    """What was accepted first and rejected then, as what is refused at once: by its code. Of an order that has filled
+    in part only the rest is rejected."""
+    is_range = intent.command.order_type is OrderType.MARKET_RANGE
+    by_code = fact.kind is ExecutionKind.ORDER_REJECTED and view.rules >= REJECTED_AS_REFUSED
+    if by_code and intent.command.kind.adds_risk and intent.filled > 0:
+        yield from _open_by_execution(view, intent, fact)
+    elif by_code and not is_range:
+        refused = RequestRefused(intent=intent.intent, error_code=code, is_temporary=code in TEMPORARY)
+        yield from _by_refusal(view, intent, refused, now_us)
+    else:
+        is_instead = _is_open_instead(view, view.copies.get(intent.key), intent)
+        delay = RETRY_OPEN_US if is_instead else 0
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=code, retry_in_us=delay)
+        if not is_instead:
+            yield from _end_of_open(view, intent, Reason.SLIPPAGE if is_range else Reason.REFUSED)
 
 
 def _is_untraced(view: AccountView, intent: Intent) -> bool:

@@ -901,5 +901,11 @@ Told a moment late, it showed a copy as it was before it had grown: that was tou
 
 # --- 15 ---------------------------------------------------------------------------------------------------------------
 
+REJECTED_AS_REFUSED = 15
+"""An open or an add that was accepted and then rejected is taken as one that was refused at once: by its code, and
+tried again where that is for now. Where a part of it had filled before, the rest is a remainder. It was given up for
+good, and so was the rest.
+"""
+
 RULES = 15
 """The newest."""

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from cmam.domain.values.codes import CORRECTABLE, TEMPORARY
 from cmam.openapi._pb.OpenApiCommonModelMessages_pb2 import ProtoErrorCode
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import ProtoOAErrorCode
 from cmam.openapi.outcomes import RULES, Kind, Retry, rule_for
@@ -96,3 +97,11 @@ def test_no_other_description_is_read(code: str) -> None:
 def test_an_invalid_request_with_any_other_text_is_permanent() -> None:
     """The text alone never makes a request repeatable."""
     assert rule_for("INVALID_REQUEST", "Relative stop loss has invalid precision").kind is Kind.PERMANENT
+
+
+def test_what_the_domain_knows_of_codes_is_what_the_table_says() -> None:
+    """An order that is rejected is told with its code alone: it is tried again after the same codes as a request that
+    is refused at once. What fresh numbers cure of an open is among what the table calls correctable."""
+    for_now = (Kind.TEMPORARY, Kind.MAINTENANCE, Kind.SESSION, Kind.TOKEN)
+    assert {code for code, rule in RULES.items() if rule.kind in for_now} == TEMPORARY
+    assert {code for code, rule in RULES.items() if rule.kind is Kind.CORRECTABLE} >= set(CORRECTABLE)
