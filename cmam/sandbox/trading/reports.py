@@ -12,6 +12,7 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox import units
 from cmam.sandbox.books.ledger import (
+    CLOSED,
     LIMIT,
     MARKET_RANGE,
     STOP_LIMIT,
@@ -56,7 +57,7 @@ def order(record: Order, symbol: Symbol, stamp: Stamp) -> model.ProtoOAOrder:
         "measurementUnits": symbol.units,
     }
     _texts(trade, record)
-    if record.closed_us is not None:
+    if record.closed_us is not None and (record.executed or record.kind == STOP_LOSS_TAKE_PROFIT):
         trade["closeTimestamp"] = stamp.ms(record.closed_us)
     fields: dict[str, Any] = {
         "orderId": record.order_id,
@@ -102,7 +103,12 @@ def _texts(trade: dict[str, Any], record: Order | Position) -> None:
 
 
 def position(record: Position, symbol: Symbol, digits: int, stamp: Stamp) -> model.ProtoOAPosition:
-    """Write a position; one without volume states price 0 and neither rate nor margin."""
+    """Write a position; one without volume states price 0 and neither rate nor margin.
+
+    As it was recorded: before its first fill it states no time at all, and once it is closed no levels; what was closed
+    and still has its protective order states levels, and not yet when it was closed.
+    """
+    is_closed = record.status == CLOSED
     trade: dict[str, Any] = {
         "symbolId": record.symbol_id,
         "volume": record.volume,
@@ -113,7 +119,7 @@ def position(record: Position, symbol: Symbol, digits: int, stamp: Stamp) -> mod
     _texts(trade, record)
     if record.opened_us is not None:
         trade["openTimestamp"] = stamp.ms(record.opened_us)
-    if record.closed_us is not None:
+    if record.closed_us is not None and is_closed:
         trade["closeTimestamp"] = stamp.ms(record.closed_us)
     holds = record.volume > 0
     fields: dict[str, Any] = {
@@ -122,7 +128,6 @@ def position(record: Position, symbol: Symbol, digits: int, stamp: Stamp) -> mod
         "positionStatus": record.status,
         "swap": record.swap,
         "price": units.price_out(record.price) if holds else 0.0,
-        "utcLastUpdateTimestamp": stamp.ms(record.updated_us),
         "commission": record.commission,
         "marginRate": units.rate_out(record.margin_rate) if holds else 0.0,
         "mirroringCommission": 0,
@@ -130,11 +135,13 @@ def position(record: Position, symbol: Symbol, digits: int, stamp: Stamp) -> mod
         "usedMargin": record.used_margin,
         "moneyDigits": digits,
     }
-    if record.sl is not None:
+    if record.opened_us is not None or is_closed:
+        fields["utcLastUpdateTimestamp"] = stamp.ms(record.updated_us)
+    if record.sl is not None and not is_closed:
         fields["stopLoss"] = units.price_out(record.sl)
         fields["stopLossTriggerMethod"] = record.trigger
         fields["trailingStopLoss"] = record.trailing
-    if record.tp is not None:
+    if record.tp is not None and not is_closed:
         fields["takeProfit"] = units.price_out(record.tp)
     return model.ProtoOAPosition(**fields)
 

@@ -93,11 +93,13 @@ def test_e_an_amend_replaces_and_clears_what_is_left_out(line: Line) -> None:
 def test_f_a_cancel_closes_the_placeholder(line: Line) -> None:
     """F: CANCELLED, position CLOSED with volume 0 and a close time, with the id; a second cancel is ORDER_NOT_FOUND."""
     (placed,) = place(line, STOP, stopPrice=1.11)
+    assert not placed.position.HasField("utcLastUpdateTimestamp")
     cancel = messages.ProtoOACancelOrderReq(ctidTraderAccountId=LEADER, orderId=placed.order.orderId)
     (event,) = line.trade(cancel, 0)
     assert (event.executionType, event.order.orderStatus) == (CANCELLED, 5)
     assert event.position.positionStatus == CLOSED
     assert event.position.tradeData.HasField("closeTimestamp")
+    assert not event.order.tradeData.HasField("closeTimestamp")
     (refused,) = line.trade(cancel, 0)
     assert refused.errorCode == "ORDER_NOT_FOUND"
     assert refused.orderId == placed.order.orderId

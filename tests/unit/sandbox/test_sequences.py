@@ -52,6 +52,7 @@ def test_a_market_order_is_accepted_and_filled_130_ms_later(bench: Bench, line: 
     assert accepted.position.tradeData.volume == 0
     assert accepted.position.price == 0
     assert not accepted.position.tradeData.HasField("openTimestamp")
+    assert not accepted.position.HasField("utcLastUpdateTimestamp")
     assert accepted.order.clientOrderId == "mine"
     assert accepted.order.timeInForce == 3
     assert accepted.order.positionId == accepted.position.positionId
@@ -111,11 +112,13 @@ def test_j_full_close_of_a_protected_position(line: Line) -> None:
     assert filled.position.positionStatus == CREATED
     assert filled.position.price == 0
     assert filled.position.stopLoss > 0
+    assert not filled.position.tradeData.HasField("closeTimestamp")
     assert filled.deal.closePositionDetail.closedVolume == LOT
     assert cancelled.isServerEvent
     assert cancelled.order.orderType == 4
     assert cancelled.position.positionStatus == CLOSED
     assert cancelled.position.tradeData.HasField("closeTimestamp")
+    assert not cancelled.position.HasField("stopLoss")
 
 
 def test_k_full_close_of_an_unprotected_position(line: Line) -> None:
@@ -220,6 +223,8 @@ def test_n_a_stop_that_is_hit_is_one_server_event_without_id(bench: Bench, line:
     assert event.order.orderType == 4
     assert event.position.positionStatus == CLOSED
     assert event.position.tradeData.volume == 0
+    assert event.position.tradeData.HasField("closeTimestamp")
+    assert not event.position.HasField("stopLoss")
     assert event.deal.executionPrice == 1.07
     assert event.deal.closePositionDetail.grossProfit < 0
 
