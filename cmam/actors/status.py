@@ -19,11 +19,13 @@ from cmam.domain.profiles.choices import Reaction, Scope
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.leftover import left_by_link
 from cmam.domain.trials.forecast import Forecast, Room, by_profile
+from cmam.domain.turns.timing import TROUBLE
 from cmam.domain.turns.unknowns import Unknown, unknowns
 from cmam.domain.values.changes import ChangeKind
-from cmam.domain.values.ids import AccountId, LinkId, StoreId
+from cmam.domain.values.ids import AccountId, LinkId, SourceKey, StoreId
 from cmam.domain.values.quantities import decimal_text, units_text
 from cmam.domain.values.reasons import Reason, Verdict
+from cmam.openapi.outcomes import meaning
 from cmam.openapi.session import QUIET_US, SILENCE_US
 from cmam.store.text import iso
 
@@ -159,7 +161,7 @@ class StatusBoard:
 
     def _alerts_of_accounts(self) -> list[dict[str, Any]]:
         return [
-            {"account": int(view.account), "kind": kind, "text": text}
+            {"account": int(view.account), "kind": kind, "text": text + _meaning(view, kind)}
             for view in list(self._views.values())
             for kind, text in view.alerts.items()
         ]
@@ -184,6 +186,17 @@ class StatusBoard:
             if self._connections.get(link.follower) in rooms and not _latches(self._views.get(link.follower), link.link)
         ]
         return by_profile(placed, self._connections.__getitem__, rooms.__getitem__, now_us)
+
+
+def _meaning(view: AccountView, kind: str) -> str:
+    """What the code means that an alert about a refusal names; the record has the code alone."""
+    if not kind.startswith(TROUBLE):
+        return ""
+    link, _, source = kind.removeprefix(TROUBLE).partition(" ")
+    copy, vain = view.copies.get((LinkId(link), SourceKey(source))), view.in_vain.get(SourceKey(source))
+    why = copy.trouble if copy is not None else vain.why if vain is not None else ""
+    code = why.partition(": ")[2]
+    return f" {meaning(code)}" if code else ""
 
 
 def _with_silence(note: dict[str, Any], heard_us: int, steady_us: int) -> dict[str, Any]:

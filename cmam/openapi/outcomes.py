@@ -81,7 +81,7 @@ _RULES: Final = (
          "cmam looks at the account's state before anything is sent again."),
     Rule("ENTITY_NOT_FOUND", Kind.PERMANENT, Retry.NEVER,
          "The broker does not know this id.",
-         "Run `cmam account refresh`; ids differ between brokers and environments."),
+         "cmam looks at the account's state, since what it was may be gone; ids differ between brokers."),
     Rule("CANT_ROUTE_REQUEST", Kind.TEMPORARY, Retry.BACK_OFF,
          "The request could not be routed to the broker's server.",
          "Live accounts belong on the live host and demo accounts on the demo host; if that is right, the "
@@ -261,3 +261,9 @@ def rule_for(code: str, description: str = "") -> Rule:
         f"The broker refused with {code or 'an empty code'}, which cmam does not know.",
         "The broker's own words may say more; please report the code.",
     )
+
+
+def meaning(code: str) -> str:
+    """What a code means, for a person who reads it where something is asked for again; and what he can do himself."""
+    rule = rule_for(code)
+    return f"{rule.sentence} {rule.cure}" if rule.kind is Kind.PERMANENT else rule.sentence

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.actors.status import Answered, latch_text, left_out, unmanaged
+from cmam.actors.status import Answered, StatusBoard, latch_text, left_out, unmanaged
 from cmam.domain.belief.view import Latch
 from cmam.domain.events import (
     Event,
@@ -58,6 +58,32 @@ NOON_US = 1_772_366_400_000_000
 def test_a_latch_is_told_in_words(latch: Latch, said: str) -> None:
     """What nobody asked for is told with its figures; a flatten was asked for, and a twin has an alert of its own."""
     assert latch_text(latch, a_view()) == said
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (
+            "RET_ACCOUNT_DISABLED",
+            "RET_ACCOUNT_DISABLED; cmam asks again. The broker has disabled the account. Ask the broker to enable it.",
+        ),
+        ("MARKET_CLOSED", "MARKET_CLOSED; cmam asks again. The market of this symbol is closed."),
+        ("ALREADY_CLOSED", "which cmam does not know. The broker's own words may say more; please report the code."),
+    ],
+)
+def test_a_refused_close_is_told_with_what_its_code_means(code: str, said: str) -> None:
+    """And with what a person can do, where cmam can do nothing; the record has the code alone."""
+    pair = Pair()
+    pair.opens()
+    pair.answer()
+    pair.closes()
+    pair.refuse(code)
+    pair.passes(1)
+    board = StatusBoard()
+    board.show(pair.view)
+    (alert,) = board.document(Registry(), (), pair.now_us)["alerts"]
+    assert alert["text"].endswith(said)
+    assert [text.endswith(f"{code}; cmam asks again.") for text in pair.view.alerts.values()] == [True]
 
 
 def test_a_link_that_copies_nothing_can_be_told() -> None:
