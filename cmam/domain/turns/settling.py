@@ -35,6 +35,7 @@ from cmam.domain.values.rules import (
     NETS_ARE_BEHIND,
     OPENS_HAVE_NUMBERS,
     PARTS_FILL_ON,
+    PARTS_TOLD_FILLED,
     REJECTED_AS_REFUSED,
 )
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
@@ -214,10 +215,13 @@ def _open_by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -
 
 
 def _fills_on(view: AccountView, intent: Intent, order: Order | None) -> bool:
-    """Whether an order has filled in part where this is told, though a history has told its end before."""
+    """Whether an order has filled in part where this is told, though a history has told its end before; the part may
+    be told as filled too (FACTS §4.4 I)."""
     if order is None or order.closing or view.rules < HISTORY_IS_AHEAD:
         return False
-    return order.status is OrderStatus.ACCEPTED and 0 < order.executed_volume < intent.command.volume
+    is_told_filled = order.status is OrderStatus.FILLED and order.executed_volume < order.volume
+    may_fill = order.status is OrderStatus.ACCEPTED or (is_told_filled and view.rules >= PARTS_TOLD_FILLED)
+    return may_fill and 0 < order.executed_volume < intent.command.volume
 
 
 def _has_more_deals(view: AccountView, intent: Intent, fact: ExecutionSeen) -> bool:

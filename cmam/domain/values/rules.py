@@ -907,5 +907,10 @@ tried again where that is for now. Where a part of it had filled before, the res
 good, and so was the rest.
 """
 
+PARTS_TOLD_FILLED = 15
+"""An order that is told as filled and has executed less than its volume may fill on. Its rest was asked for at once,
+and for a moment the copy held more than it should.
+"""
+
 RULES = 15
 """The newest."""

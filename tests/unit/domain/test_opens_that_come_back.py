@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from cmam.domain.values.ids import OrderId
+from cmam.domain.events import ExecutionSeen
+from cmam.domain.values.ids import DealId, OrderId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules import PARTS_TOLD_FILLED, RULES
+from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus
 from tests.factories import LOT, Pair, price
 
 OPENING = {"origin": OrderId(400), "is_opening": True}
@@ -74,3 +79,48 @@ def test_an_open_in_parts_whose_first_size_was_another_grows_in_proportion() -> 
     pair.grows(LOT // 2, LOT, **OPENING)
     pair.answer()
     assert pair.copy.volume == LOT // 2
+
+
+def _told_filled(pair: Pair, part: int) -> tuple[ExecutionSeen, Order]:
+    """The broker fills so much of an open, and tells the part as the whole is told; gives it, and its order."""
+    intent = pair.waiting[0]
+    pair.send()
+    pair.lose()
+    accepted, filled = pair.events_of(intent, part=part)
+    assert isinstance(filled, ExecutionSeen)
+    assert filled.order is not None
+    order = replace(filled.order, status=OrderStatus.FILLED)
+    told = replace(filled, kind=ExecutionKind.ORDER_FILLED, order=order)
+    pair.hears([accepted, told])
+    return told, order
+
+
+@pytest.mark.parametrize(("rules", "asked"), [(RULES, ["open"]), (PARTS_TOLD_FILLED - 1, ["open", "add"])])
+def test_a_part_that_is_told_as_filled_may_fill_on(rules: int, asked: list[str]) -> None:
+    """An older page has parts told so. What was missing was asked for, and came twice."""
+    pair = Pair()
+    pair.view = replace(pair.view, rules=rules)
+    pair.opens()
+    told, order = _told_filled(pair, LOT // 2)
+    pair.passes(100_000)
+    assert [command.kind.value for command in pair.commands] == asked
+    assert told.position is not None
+    assert told.deal is not None
+    whole = replace(told.position, volume=Volume(LOT), updated_ms=pair.now_us // 1_000)
+    deal = replace(told.deal, deal=DealId(told.deal.deal + 1))
+    pair.held[whole.position] = whole
+    pair.fact(replace(told, position=whole, deal=deal, order=replace(order, executed_volume=Volume(LOT))))
+    pair.answer()
+    assert [command.kind.value for command in pair.commands] == (asked if rules == RULES else [*asked, "close"])
+    assert (pair.copy.volume, pair.view.intents) == (LOT, {})
+
+
+def test_a_part_that_is_told_as_filled_and_is_all_is_looked_up() -> None:
+    """Nothing more comes of it: the history says so, and what it has filled is the copy."""
+    pair = Pair()
+    pair.opens()
+    _, order = _told_filled(pair, LOT // 2)
+    pair.passes(60_000_000)
+    assert [intent.why for intent in pair.view.intents.values()] == ["no answer"]
+    pair.fact(pair.reconciled(looked_up=True, past_orders=(order,)))
+    assert (pair.copy.volume, pair.view.intents, len(pair.sent)) == (LOT // 2, {}, 1)
