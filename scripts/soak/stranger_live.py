@@ -271,7 +271,7 @@ def main() -> int:
             bad.append(seed)
             print(f"{day.wrong[0]}\n  the store is in {world.folder}", flush=True)
         else:
-            shutil.rmtree(world.folder)
+            shutil.rmtree(world.folder, ignore_errors=True)  # its projector may be ending still
     print(f"wrong: {bad}" if bad else "nothing differs")
     return 1 if bad else 0
 
