@@ -135,7 +135,10 @@ class KeyringEntry:
                 failure.append(error)
 
         worker = threading.Thread(target=attempt, name="keyring", daemon=True)
-        worker.start()
+        try:
+            worker.start()
+        except RuntimeError as error:  # the machine has no thread to give
+            raise SecretsRefused(f"The keyring cannot be asked: {error}. Nothing was changed.") from None
         worker.join(self._timeout_s)
         if worker.is_alive():
             raise SecretsRefused(

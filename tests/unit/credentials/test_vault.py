@@ -32,6 +32,7 @@ from cmam.credentials.vault import (
     with_grant,
     without_accounts,
 )
+from tests.shortages import no_threads
 
 DAY_US = 86_400_000_000
 
@@ -293,6 +294,11 @@ class TestKeyring:
         with pytest.raises(SecretsRefused, match="did not answer"):
             KeyringEntry("home", Ring(hangs=release), timeout_s=0.05).read()
         release.set()
+
+    def test_a_machine_without_a_thread_is_a_sentence(self) -> None:
+        """Whoever keeps the tokens tries again later."""
+        with no_threads(), pytest.raises(SecretsRefused, match="can't start new thread"):
+            KeyringEntry("home", Ring()).read()
 
     def test_a_ring_that_forgets_or_is_missing_is_refused(self) -> None:
         """The probe writes and reads back: a ring that loses things, or none at all, is refused by name."""
