@@ -75,6 +75,9 @@ class OperatorActor(Watched):
             case m.NotFoldedBack():
                 beside = f"{message.why} Copying goes on, and what is recorded since lies beside it (events.db-wal)."
                 self._status.alarm("fold_back", beside if message.why else "")
+            case m.StreamUnread():
+                text = f"{message.stream} waits for its record, which is tried again: {message.why}"
+                self._status.alarm(f"unread:{message.stream}", text if message.why else "")
             case m.StreamRefused():
                 self._status.note(message.stream, {"health": "refused", "reason": message.why})
                 self._status.alarm(message.stream, message.why)

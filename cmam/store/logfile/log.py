@@ -274,7 +274,7 @@ class EventLog(LogReader):
     def _checkpoint_wal(self, mode: str) -> None:
         try:
             self.connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        except sqlite3.Error as error:
+        except database.STORE_FAULTS as error:
             raise explain(error, self.path) from error
 
     # --- where the chains stand ---------------------------------------------------------------------------------------

@@ -444,3 +444,20 @@ def test_a_log_is_read_on_a_full_disk(tmp_path: Path, endings: tuple[str, ...]) 
     )
     said = subprocess.run([sys.executable, "-c", full, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (said.stdout, said.returncode) == ("1\n", 0), said.stderr
+
+
+def test_memory_that_runs_out_in_sqlite_is_a_store_that_takes_nothing_now(tmp_path: Path) -> None:
+    """Python tells it as its own MemoryError: the batch is tried again, as on a full disk, and nothing ends."""
+    short = (
+        "import sys; from contextlib import suppress; from pathlib import Path; "
+        "from tests.unit.store.facts import facts;"
+        "from cmam.store.errors import StoreUnavailable; from cmam.store.logfile.log import EventLog\n"
+        "log = EventLog.open(Path(sys.argv[1]))\n"
+        "with suppress(MemoryError):\n    log.connection.execute('PRAGMA hard_heap_limit=1')\n"
+        "try:\n    log.append(facts(20_000))\n"
+        "except StoreUnavailable as error:\n    print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", short, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert "memory ran out" in said.stdout, said.stderr
+    with closing(EventLog.open(tmp_path)) as log:
+        assert log.append(facts(1)) == 1
