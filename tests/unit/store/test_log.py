@@ -16,8 +16,9 @@ from cmam.domain.events import AlertRaised, Checkpointed, StoreCreated
 from cmam.domain.values.ids import StoreId
 from cmam.store.errors import RecordRefused, StoreBroken, StoreMissing, StoreUnavailable, VersionConflict
 from cmam.store.logfile import database
-from cmam.store.logfile.database import APPLICATION_ID, lengthen_wal
+from cmam.store.logfile.database import APPLICATION_ID, Durability, lengthen_wal
 from cmam.store.logfile.log import EventLog
+from cmam.store.logfile.log_recorder import LogRecorder
 from cmam.store.records.envelope import GENESIS, Pending, UnknownEvent
 from cmam.store.records.forms import FORM
 
@@ -461,3 +462,29 @@ def test_memory_that_runs_out_in_sqlite_is_a_store_that_takes_nothing_now(tmp_pa
     assert "memory ran out" in said.stdout, said.stderr
     with closing(EventLog.open(tmp_path)) as log:
         assert log.append(facts(1)) == 1
+
+
+def test_a_deleted_log_that_is_locked_as_it_is_opened_again_is_opened_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever copies the new file at that moment must not leave a running cmam without a store until its next start."""
+    log = EventLog.open(tmp_path)
+    log.append(facts(3))
+    (tmp_path / "events.db").unlink()
+    opened = database.open_for_writing
+
+    def open_beside(path: Path, durability: Durability) -> LogRecorder:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("PRAGMA locking_mode=EXCLUSIVE")
+            other.execute("BEGIN EXCLUSIVE")
+            return opened(path, durability)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "open_for_writing", open_beside)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="another process has locked it"):
+                log.append(facts(1, after=3))
+    assert log.append(facts(1, after=3)) == 4
+    log.close()
+    with closing(EventLog.read_only(tmp_path)) as found:
+        assert [raw.version for raw in found.raw()] == [1, 2, 3, 4]
