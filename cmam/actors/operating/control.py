@@ -105,8 +105,9 @@ class ControlListener:
     def stop(self) -> None:
         """Listen no more, and leave no socket behind."""
         self._hang_up()
-        self._socket.unlink(missing_ok=True)
-        self._key_file.unlink(missing_ok=True)
+        for left in (self._socket, self._key_file):
+            with suppress(OSError):  # the folder may be gone, or another's by now: the end goes on
+                left.unlink(missing_ok=True)
 
     def _hang_up(self) -> None:
         """Wake the thread that waits for clients, and close what it waits on."""

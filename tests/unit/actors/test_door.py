@@ -194,6 +194,14 @@ def test_while_no_file_can_be_opened_it_is_tried_now_and_then(tmp_path: Path, ca
     assert len(said) <= 2
 
 
+def test_an_end_goes_on_whatever_became_of_the_door(tmp_path: Path) -> None:
+    """A file in the place of its folder ended the end before the last checkpoint was written."""
+    with _open_door(tmp_path) as (home, _, _):
+        shutil.rmtree(home.control_socket.parent)
+        home.control_socket.parent.write_bytes(b"")
+    assert not home.control_key.exists()
+
+
 def test_who_comes_while_there_is_no_thread_is_turned_away_and_the_next_is_let_in(tmp_path: Path) -> None:
     """The listener itself goes on."""
     with _open_door(tmp_path) as (home, _, _):
