@@ -131,9 +131,9 @@ def expect_nobody(home: Home) -> None:
 
 
 def operator_name() -> str:
-    """Who types, for the record."""
+    """Who types, for the record; bytes of a name that are no text, as in another encoding, are shown as such."""
     try:
-        return getpass.getuser()
+        return getpass.getuser().encode(errors="backslashreplace").decode()
     except (KeyError, OSError, ImportError):
         return f"uid {os.getuid()}"
 

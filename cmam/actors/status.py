@@ -12,7 +12,7 @@ from typing import Any, Final
 from cmam.clock import SECOND_US
 from cmam.domain.belief.copies import CopyState
 from cmam.domain.belief.view import AccountView, Latch
-from cmam.domain.events import ChangeDecided, Finding, ProfileState
+from cmam.domain.events import ChangeDecided, Finding, Health, ProfileState
 from cmam.domain.guarding.latches import BY_EQUITY, REJECTIONS, STOP_OUT
 from cmam.domain.operating.registry import Registry
 from cmam.domain.profiles.choices import Reaction, Scope
@@ -77,6 +77,12 @@ class StatusBoard:
     def show(self, view: AccountView) -> None:
         """Take the newest view of an account."""
         self._views[view.account] = view
+
+    def lose(self, account: AccountId, health: Health, why: str) -> None:
+        """Show an account that nobody manages at this moment: to those who follow it, it is out of sight."""
+        known = self._views.get(account)
+        if known is not None:
+            self._views[account] = replace(known, health=health, health_reason=why)
 
     def place(self, account: AccountId, connection: str) -> None:
         """Take the connection that an account is on."""

@@ -17,8 +17,10 @@ def write_whole(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None
     """Replace `path` by `content`, durably: a crash or a full disk at any step leaves the old file or the new one.
 
     The new bytes are written beside the old, forced to disk, moved over them, and the move is forced to disk too.
-    The caller is the only writer of this path (it holds the store's lock). Raises OSError.
+    The caller is the only writer of this path (it holds the store's lock). A link goes on leading where it leads: what
+    somebody keeps on another disk, as an encrypted one, stays there. Raises OSError.
     """
+    path = Path(os.path.realpath(path))
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)  # left by a process that was killed here
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

@@ -183,9 +183,14 @@ class OAuthClient:
     def _ask(self, values: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
         import httpx  # noqa: PLC0415 - a start needs it only if a token is due, and would be slower by a tenth
 
+        watch = _Watch(self._whole_s)
+        try:
+            watch.begin()
+        except RuntimeError as error:
+            raise OAuthUnreachable(f"{self._where} cannot be asked: {error}. Try again.", was_sent=False) from None
         try:
             with (
-                _Watch(self._whole_s) as watch,
+                watch,
                 httpx.Client(
                     verify=self._trust, timeout=self._timeout_s, trust_env=False, transport=self._transport
                 ) as client,
@@ -199,7 +204,7 @@ class OAuthClient:
                 return response.status_code, _document(body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
             raise OAuthUnreachable(self._sentence(error), was_sent=False) from None
-        except (httpx.HTTPError, ValueError):
+        except Exception:  # noqa: BLE001 - as of an error page that leads to no address: whatever it is, it is no answer
             raise OAuthUnreachable(
                 f"Expected tokens from {self._where}; no answer that can be read came. Try again in a minute.",
                 was_sent=True,
@@ -239,8 +244,11 @@ class _Watch:
         self._stream: Any = None
         self._is_over = False
 
-    def __enter__(self) -> Self:
+    def begin(self) -> None:
+        """Let the time run; raises RuntimeError where the machine has no thread to give."""
         self._timer.start()
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,6 +7,7 @@ Must not know what happens to tokens.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -53,6 +54,11 @@ class PrivateFile:
         try:
             content = self._path.read_bytes()
         except FileNotFoundError:
+            if self._path.is_symlink():
+                raise SecretsRefused(
+                    f"{self._path} is a link to {os.readlink(self._path)}, which is not there: is its disk mounted? "
+                    "Nothing was made in its place."
+                ) from None
             return None
         except OSError as error:
             raise SecretsRefused(f"Expected to read {self._path}; found: {refusal(error, self._path)}.") from None
@@ -69,6 +75,11 @@ class PrivateFile:
             raise SecretsRefused(
                 f"Expected to write {self._path}; found: {error.strerror}. The secrets are as they were."
             ) from None
+
+    def remove(self) -> None:
+        """Take it away, where a link leads too; raises OSError."""
+        Path(os.path.realpath(self._path)).unlink()
+        self._path.unlink(missing_ok=True)
 
     def _demand_privacy(self) -> None:
         folder = self._path.parent
@@ -135,7 +146,10 @@ class KeyringEntry:
                 failure.append(error)
 
         worker = threading.Thread(target=attempt, name="keyring", daemon=True)
-        worker.start()
+        try:
+            worker.start()
+        except RuntimeError as error:  # the machine has no thread to give
+            raise SecretsRefused(f"The keyring cannot be asked: {error}. Nothing was changed.") from None
         worker.join(self._timeout_s)
         if worker.is_alive():
             raise SecretsRefused(
@@ -201,7 +215,7 @@ def move_secrets(home: Home, source: str, target: str) -> None:
     if new.read() != content:
         raise SecretsRefused(f"Expected the {target} to give the secrets back; it does not. They stay in the {source}.")
     if isinstance(old, PrivateFile):
-        home.secrets.unlink()
+        old.remove()
     else:
         old.write(b"")
 
@@ -249,7 +263,7 @@ def _decode(content: bytes) -> Vault:
             application=Application(_text(kept["client_id"]), Secret(_text(kept["client_secret"]))) if kept else None,
             grants=tuple(_grant(entry) for entry in document["grants"]),
         )
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         # The parser's own words would quote the content, so they stop here.
         raise SecretsRefused(
             "The secrets cannot be read: expected the JSON that cmam wrote, found something else. "

@@ -185,13 +185,16 @@ class Enquiry:
         wanted, account = catalogue.type_of(answer), catalogue.account_of(message)
         watch = threading.Timer(self._answer_s, self._transport.close)
         watch.daemon = True
-        watch.start()
+        try:
+            watch.start()
+        except RuntimeError as error:  # the machine has no thread to give: what is asked could hang for ever
+            raise self._silent(catalogue.name_of(catalogue.type_of(message)), error) from None
         try:
             self._transport.send(encode(message, name))
             while True:
                 envelope = decode(self._next_body())
                 self._overhear(envelope)
-                if envelope.client_msg_id not in (name, ""):
+                if not _is_answer(envelope, name, account):
                     continue
                 refusal = read_refusal(envelope)
                 if refusal is not None:
@@ -220,6 +223,20 @@ class Enquiry:
             f"{self._endpoint} gave no answer to {what} within {self._answer_s:.0f} s: {error}.",
             "Check that host and port are those of the Open API (cmam api show), and try again.",
         )
+
+
+def _is_answer(envelope: Envelope, name: str, account: int) -> bool:
+    """Whether a message can be the word on what was asked under a name of an account (0: of none).
+
+    One without a name may be, where a server has lost that; what happens to accounts by itself has none either, and
+    neither a stop that is hit meanwhile nor a refusal of another account tells what became of this.
+    """
+    if envelope.client_msg_id:
+        return envelope.client_msg_id == name
+    if envelope.payload_type == catalogue.EXECUTION:
+        return False
+    refusal = read_refusal(envelope)
+    return refusal is None or not refusal.account or not account or refusal.account == account
 
 
 def describe_all(

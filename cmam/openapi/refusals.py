@@ -18,8 +18,9 @@ from cmam.openapi.outcomes import Retry, Rule, rule_for
 
 CODE_CHARACTERS_MAX: Final = 64
 DESCRIPTION_CHARACTERS_MAX: Final = 300
-SPAN_US_MAX: Final = 24 * 3_600 * SECOND_US
-"""A server that asks for more patience than a day is taken at a day."""
+SPAN_US_MAX: Final = 120 * SECOND_US
+"""A server that asks for more patience is asked again after two minutes, and may ask for more then: closes wait for it,
+and one that means milliseconds would keep them for hours. What it tells of its limits is seconds (FACTS §3)."""
 MOMENT_US_MAX: Final = 253_402_300_799 * SECOND_US
 """The last second that a calendar can show; a later end of maintenance is garbage."""
 

@@ -8,7 +8,8 @@
                     └── 2147, 2164, a request refused as not authorised ── READY (or ASKED, if asked meanwhile)
 
 Asking for an account that is READY swaps its token: it stays READY, its events flow on, and ALREADY_LOGGED_IN says that
-nothing was missed. An AccountAuthRes says that the server had dropped it, so it opens anew and is reconciled.
+nothing was missed. An AccountAuthRes says that the server had dropped it, so it opens anew and is reconciled. Where one
+is asked for again before it was answered, only the last answer can say no.
 
 Sans-IO: frames go in as envelopes, what follows comes out as events and as messages to send, in order. The caller
 counts and writes every one of them. A heartbeat goes out after 10 s of own silence; 60 s without a word from the server
@@ -182,6 +183,7 @@ class Session:
         self._number = 0
         self._accounts: dict[int, AccountState] = {}
         self._swapping: set[int] = set()
+        self._asking: dict[int, str] = {}  # of each account, what it was asked for last
         self._questions: dict[str, _Awaited] = {}
         self._trades: OrderedDict[str, _Awaited] = OrderedDict()
         self._frames = 0
@@ -218,6 +220,7 @@ class Session:
     def forget(self, account: int) -> None:
         """Want an account no more."""
         self._accounts.pop(account, None)
+        self._asking.pop(account, None)
         self._swapping.discard(account)
 
     def next_id(self) -> str:
@@ -239,8 +242,10 @@ class Session:
             self._trades[client_msg_id] = _Awaited(name, account, payload_type, now_us)
             while len(self._trades) > TRADES_MAX:
                 self._trades.popitem(last=False)
-        else:
-            self._questions[client_msg_id] = _Awaited(name, account, payload_type, now_us)
+            return
+        self._questions[client_msg_id] = _Awaited(name, account, payload_type, now_us)
+        if payload_type == catalogue.ACCOUNT_AUTH:
+            self._asking[account] = client_msg_id
 
     def skipped(self) -> None:
         """A message could not even be written: it has its number all the same, since the limiter counts it."""
@@ -342,7 +347,7 @@ class Session:
                     return self._open_account(awaited.account, is_unbroken=True)
                 if refusal.code == APPLICATION_MISSING:
                     return self._end(str(refusal))
-                return self._give_up(awaited.account, str(refusal), refusal)
+                return self._give_up(msg_id, awaited.account, str(refusal), refusal)
         refused = Refused(awaited.name, awaited.account, awaited.payload_type, refusal)
         return [refused, *self._lose_by(refusal, awaited.account)]
 
@@ -360,9 +365,10 @@ class Session:
             return self._lose([account], str(refusal), refusal)
         return []
 
-    def _give_up(self, account: int, why: str, refusal: Refusal | None = None) -> list[Output]:
-        """An account was asked for in vain; nothing to tell of one that is no longer wanted."""
-        if account not in self._accounts:
+    def _give_up(self, msg_id: str, account: int, why: str, refusal: Refusal | None = None) -> list[Output]:
+        """An account was asked for in vain; nothing to tell of one that is no longer wanted, or was asked for again
+        meanwhile, with another token: what becomes of it is told by the answer to that."""
+        if account not in self._accounts or self._asking.get(account) != msg_id:
             return []
         self._accounts[account] = AccountState.REFUSED
         self._swapping.discard(account)
@@ -397,7 +403,7 @@ class Session:
                 continue
             del self._questions[client_msg_id]
             if awaited.payload_type == catalogue.ACCOUNT_AUTH:
-                events += self._give_up(awaited.account, "the account's authorisation was not answered")
+                events += self._give_up(client_msg_id, awaited.account, "the account's authorisation was not answered")
             else:
                 events.append(Unanswered(awaited.name, awaited.account))
         if now_us - self._said_us >= HEARTBEAT_US:

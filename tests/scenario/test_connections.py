@@ -10,7 +10,7 @@ from cmam.openapi import catalogue
 from cmam.sandbox.switches import Switches
 from cmam.store.past.replay import verify
 from tests.person import LEADER, PERSON_CONNECTION
-from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
+from tests.whole import ALPHA_TOO, OTHER_BROKER, SAME_BROKER, SECOND, Whole, known
 from tests.wires import Line
 
 LOT = 10_000_000
@@ -114,3 +114,34 @@ def test_what_is_lost_with_a_connection_keeps_its_account_and_place() -> None:
     status = whole.command({"command": "status"})
     places = {account["ctid"]: account["connection"] for account in status["accounts"]}
     assert places == {LEADER: "demo-1", SAME_BROKER: "demo-2", ALPHA_TOO: "demo-1"}
+
+
+def test_an_account_that_was_removed_is_asked_nothing_more() -> None:
+    """It was looked at once a minute until the next start, and refused after a cut; added again it is back."""
+    whole = Whole(seed=1)
+    whole.add_accounts(OTHER_BROKER)
+    whole.start_ready()
+    whole.command({"command": "account.remove", "account": str(OTHER_BROKER)})
+    for _ in range(2):
+        whole.run(5)
+        view = whole.view(OTHER_BROKER)
+        assert view is not None
+        assert view.health is Health.DOWN
+        whole.stepper.network.cut_all()
+    whole.command({"command": "account.add", "accounts": [known(whole.broker, OTHER_BROKER)]})
+    whole.stepper.run_until(whole.is_ready, 60 * SECOND)
+    assert whole.stepper.failures == []
+
+
+def test_a_line_is_lost_for_a_reason_that_is_no_text() -> None:
+    """As where the file of its authority is gone whose name is in another encoding: the record refused it, and ended
+    the process."""
+    whole = Whole(seed=1)
+    whole.start_ready()
+    line = line_of(whole, "demo-1")
+    whole.stepper.directory.tell(line.name, m.Lost(line.generation, "no certificates in ca\udcff.pem"))
+    whole.run(5)
+    assert whole.system is not None
+    assert whole.system.why_failed == ""
+    down = [r.event for r in whole.log.read_stream(line.name) if isinstance(r.event, ConnectionDown)]
+    assert [event.reason for event in down] == ["no certificates in ca .pem"]

@@ -271,3 +271,10 @@ def test_secrets_are_changed_by_one_process_at_a_time(home: Home) -> None:
         thread.join()
     assert {account for grant in stores[0].load().grants for account in grant.accounts} == {9, 109}
     assert len(stores[0].load().grants) == 2
+
+
+def test_a_user_whose_name_is_no_text_has_one_that_can_be_recorded(monkeypatch: pytest.MonkeyPatch, home: Home) -> None:
+    """As one in another encoding than the terminal's: each of his commands would be refused by the log."""
+    monkeypatch.setenv("LOGNAME", "j\udcfcrgen")
+    assert office.operator_name() == "j\\udcfcrgen"
+    _do(home, command="account.add", accounts=TWO)

@@ -76,6 +76,8 @@ class AccountActor(Watched):
     def on_receive(self, message: Any) -> None:
         """One turn."""
         if self._refused:
+            if isinstance(message, m.Stop):
+                self._desk.tell(m.SUPERVISOR, m.Stopped(self._name))
             return
         aside = self._desk.ports.aside
         if aside and not isinstance(message, m.LeaderChanged) and (found := aside.get(name_of(message))) is not None:
@@ -162,6 +164,7 @@ class AccountActor(Watched):
                 self._desk.followers.tell_the_past(message, self._view)
             case m.StreamRefused():
                 self._refused = message.why
+                self._desk.ports.status.lose(self._view.account, Health.REFUSED, message.why)
                 log.error("! %s stops: %s", self._name, message.why)
             case m.Stop():
                 self._following.is_stopping = True

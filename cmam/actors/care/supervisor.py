@@ -22,7 +22,7 @@ from cmam.actors.threads.runtime import Directory, Watched
 from cmam.actors.threads.timer import Timer
 from cmam.clock import MILLISECOND_US, SECOND_US, Clock
 from cmam.domain.belief.view import AccountView
-from cmam.domain.events import ActorRestarted, ActorStuck
+from cmam.domain.events import ActorRestarted, ActorStuck, Health
 from cmam.domain.folds.account import evolve
 from cmam.domain.values.ids import AccountId
 
@@ -138,6 +138,7 @@ class SupervisorActor(Watched):
         if not message.name.startswith("account:"):
             self._on_fatal(f"{message.name} failed: {message.error}")
             return
+        self._status.lose(AccountId(int(message.name.removeprefix("account:"))), Health.DOWN, "cmam starts it again")
         trouble = self._note_failure(message.name)
         trouble.left += [told for told in (message.message, *message.left) if isinstance(told, m.Record)]
         self._weigh(trouble, message)

@@ -38,12 +38,14 @@ from cmam.openapi.envelope import Envelope, unpack_answer
 from cmam.openapi.errors import RemoteError
 from cmam.openapi.outcomes import Kind, Retry
 from cmam.openapi.quotes import QuoteBoard
-from cmam.openapi.refusals import is_block, retry_delay_us
+from cmam.openapi.refusals import clean, is_block, retry_delay_us
 
 log = logging.getLogger(__name__)
 
 TICK_US = SECOND_US
 MEASURE_US = 60 * SECOND_US
+WHY_MAX = 500
+"""Characters kept of why a line was lost."""
 UNREADABLE_MAX = 1_000
 """So many unreadable messages of one connection are kept on record by one process."""
 
@@ -171,6 +173,7 @@ class ConnectionActor(Watched):
 
         What has not arrived by now must not: it is looked up on the next line, and asked for again where it is not.
         """
+        why = clean(why, WHY_MAX)  # a file's name may be no text, which no record can hold
         if self._wire is not None:
             self._wire.close(at_once=True)
             self._wire = None
@@ -405,6 +408,7 @@ class ConnectionActor(Watched):
         for gone in self._wanted.keys() - fresh.keys():
             self._session.forget(gone)
             self._feeds.forget(gone)
+            self._tell_account(gone, m.SessionMoved(Health.DOWN, "it was removed"))
         new = [account for account in fresh if account not in self._wanted]
         self._wanted = dict(fresh)
         if self._session.state is session.State.OPEN:

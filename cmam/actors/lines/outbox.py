@@ -96,3 +96,6 @@ class Outbox:
         if isinstance(what, m.Submit):
             refused = RequestRefused(intent=what.intent, error_code="LOCAL", description=why)
             self._tell(m.account_name(what.account), m.Reported(refused))
+        elif (told := unsent(what, why)) is not None:  # else whoever asked would wait for ever
+            self._asked = {name: asked for name, asked in self._asked.items() if asked is not what}
+            self._tell(*told)

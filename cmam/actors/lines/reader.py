@@ -78,9 +78,12 @@ class ThreadReader:
 
     def start(self, generation: int) -> None:
         """Dial, and read until the end."""
-        threading.Thread(
-            target=self._run, args=(generation,), name=f"reader {self._name} {generation}", daemon=True
-        ).start()
+        try:
+            threading.Thread(
+                target=self._run, args=(generation,), name=f"reader {self._name} {generation}", daemon=True
+            ).start()
+        except RuntimeError as error:  # the machine has no thread to give: tried again, as all that fails at dialling
+            self._directory.tell(self._name, m.Lost(generation, f"dialling failed: {error}"))
 
     def _run(self, generation: int) -> None:
         """Runs in the reader's thread."""

@@ -43,6 +43,14 @@ class NotFoldedBack:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamUnread:
+    """What an account is to go on from cannot be read; `why` is empty once it can."""
+
+    stream: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokenDead:
     """The server does not take this account's token; `again`: nor has it since it last did not."""
 

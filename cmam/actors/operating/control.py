@@ -34,6 +34,9 @@ CLIENTS_MAX = 8
 BACKLOG = 32
 """So many clients may knock before the listener comes round: one more is told at once that nobody is there."""
 REQUEST_BYTES_MAX = 4 * 1024 * 1024
+BREATH_S = 0.5
+"""How long nobody is let in after one could not be: with no file or thread left the next look would be as vain, and
+thousands of them a second take the processor from what copies."""
 HANDSHAKE_S = 3.0
 """How long a client waits to be let in, and is waited for at each read and write: a process that hangs, on either side,
 must not make every command hang."""
@@ -68,9 +71,10 @@ class ControlListener:
         self._line: socket.socket | None = None
         self._key = b""
         self._is_at = (0, 0)
+        self._is_over = threading.Event()
 
     def start(self) -> None:
-        """Make the key and the socket, and begin to listen; again where they were taken away."""
+        """Make the key and the socket, and begin to listen; again where they were taken away. Raises OSError."""
         key = secrets.token_bytes(32)
         self._hang_up()
         _make_private(self._socket.parent)
@@ -84,11 +88,12 @@ class ControlListener:
             line.bind(str(self._socket))
             line.listen(BACKLOG)
             self._is_at = _place(self._socket)
+            self._line, self._is_over = line, threading.Event()
+            _start_thread(self._run, line, self._is_over, name="control")
         except OSError:
+            self._line = None
             line.close()
             raise
-        self._line = line
-        threading.Thread(target=self._run, args=(line,), name="control", daemon=True).start()
 
     def is_there(self) -> bool:
         """Whether others still find what they need: the socket that is listened on, and its key."""
@@ -100,14 +105,16 @@ class ControlListener:
     def stop(self) -> None:
         """Listen no more, and leave no socket behind."""
         self._hang_up()
-        self._socket.unlink(missing_ok=True)
-        self._key_file.unlink(missing_ok=True)
+        for left in (self._socket, self._key_file):
+            with suppress(OSError):  # the folder may be gone, or another's by now: the end goes on
+                left.unlink(missing_ok=True)
 
     def _hang_up(self) -> None:
         """Wake the thread that waits for clients, and close what it waits on."""
         line, self._line = self._line, None
         if line is None:
             return
+        self._is_over.set()
         with suppress(OSError):
             line.shutdown(socket.SHUT_RDWR)  # wakes it on Linux
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
@@ -115,7 +122,7 @@ class ControlListener:
             knock.connect(str(self._socket))  # and elsewhere, where the socket is still in its place
         line.close()
 
-    def _run(self, line: socket.socket) -> None:
+    def _run(self, line: socket.socket, is_over: threading.Event) -> None:
         """Runs in the listener's thread, and waits for nobody who has come: a client that was stopped while it proved
         who it is kept every other command out."""
         while True:
@@ -126,6 +133,7 @@ class ControlListener:
                 if self._line is not line:
                     return
                 log.warning("! a control client was turned away: %s", error)
+                is_over.wait(BREATH_S)
                 continue
             if self._line is not line:
                 connection.close()
@@ -133,7 +141,13 @@ class ControlListener:
             if not self._slots.acquire(blocking=False):
                 connection.close()
                 continue
-            threading.Thread(target=self._serve, args=(connection,), name="control client", daemon=True).start()
+            try:
+                _start_thread(self._serve, connection, name="control client")
+            except OSError as error:
+                log.warning("! a control client was turned away: %s", error)
+                connection.close()
+                self._slots.release()
+                is_over.wait(BREATH_S)
 
     def _serve(self, connection: Connection) -> None:
         answered = threading.Event()
@@ -144,6 +158,8 @@ class ControlListener:
             if not connection.poll(ANSWER_S):
                 return
             request = json.loads(connection.recv_bytes(REQUEST_BYTES_MAX))
+            if not isinstance(request, dict):
+                raise ValueError(f"expected an object, found {type(request).__name__}")
             answers: list[dict[str, Any]] = []
 
             def answer(document: dict[str, Any]) -> None:
@@ -205,6 +221,14 @@ class Door:
             log.warning("= other terminals reach cmam again")
             self._alarm("control", "")
             self._again_us = 0
+
+
+def _start_thread(run: Callable[..., None], *arguments: object, name: str) -> None:
+    """Start a thread of the listener's; raises OSError where the machine has none to give."""
+    try:
+        threading.Thread(target=run, args=arguments, name=name, daemon=True).start()
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, str(error)) from error
 
 
 def _make_private(folder: Path) -> None:

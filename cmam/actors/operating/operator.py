@@ -17,13 +17,14 @@ from cmam.actors.threads.runtime import Directory, Watched
 from cmam.clock import Clock
 from cmam.domain.events import ActorRestarted, ActorStuck, Event, SystemStarted, SystemStopped
 from cmam.domain.guarding.guards import still_holds, untold
-from cmam.domain.operating.asking import Context, Refusal
+from cmam.domain.operating.asking import REFUSED, Context, Outcome, Refusal
 from cmam.domain.operating.operate import operate
 from cmam.domain.operating.registry import ACCOUNT_PREFIX, APP, Registry, evolve_registry
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.values.ids import AccountId, LinkId
 from cmam.domain.values.quantities import Quote, decimal_text
 from cmam.openapi.quotes import QuoteBoard
+from cmam.store.records.envelope import event_bytes
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,9 @@ class OperatorActor(Watched):
             case m.NotFoldedBack():
                 beside = f"{message.why} Copying goes on, and what is recorded since lies beside it (events.db-wal)."
                 self._status.alarm("fold_back", beside if message.why else "")
+            case m.StreamUnread():
+                text = f"{message.stream} waits for its record, which is tried again: {message.why}"
+                self._status.alarm(f"unread:{message.stream}", text if message.why else "")
             case m.StreamRefused():
                 self._status.note(message.stream, {"health": "refused", "reason": message.why})
                 self._status.alarm(message.stream, message.why)
@@ -91,27 +95,44 @@ class OperatorActor(Watched):
                 raise AssertionError(f"the operator cannot take {message!r}")
 
     def _operate(self, message: m.Operate) -> None:
-        if message.request.get("command") == "status":
+        """Carry out a command. Where cmam fails on one nothing is done yet: what copies goes on."""
+        try:
+            outcome = self._outcome(message)
+        except Refusal as refusal:
+            message.answer({"ok": False, "error": refusal.text, "code": refusal.code})
+        except Exception as error:
+            log.exception("! a command failed")
+            what = f"{type(error).__name__}: {error}"
+            text = f"cmam could not carry this out, and changed nothing ({what})."
+            message.answer({"ok": False, "error": text, "code": REFUSED})
+        else:
+            if outcome is not None:
+                self._carry_out(message, outcome)
+
+    def _outcome(self, message: m.Operate) -> Outcome | None:
+        """What a command leads to; None where its answer is on its way. Changes nothing here; raises Refusal."""
+        command = message.request.get("command")
+        if command == "status":
             message.answer({"ok": True, **self.status()})
-            return
-        if message.request.get("command") == "account.refresh":
+            return None
+        if command == "account.refresh":
             accounts = tuple(int(account) for account in message.request.get("accounts", ()))
             self._directory.tell(m.KEEPER, m.Refresh(accounts, message.answer))
-            return
-        user = str(message.request.get("user", ""))
+            return None
         context = Context(
             registry=self._registry,
-            user=user,
+            user=str(message.request.get("user", "")),
             new_id=self._new_id,
             heads=self._status.versions(),
             views=self._status.views(),
             still_holds=self._still_holds,
         )
-        try:
-            outcome = operate(context, message.request)
-        except Refusal as refusal:
-            message.answer({"ok": False, "error": refusal.text, "code": refusal.code})
-            return
+        outcome = operate(context, message.request)
+        for _, event in outcome.events:
+            event_bytes(event)  # a fact that no record can hold ends the process once the log refuses it
+        return outcome
+
+    def _carry_out(self, message: m.Operate, outcome: Outcome) -> None:
         before = {link.link: link for link in self.links()}
         answered = Recorded(message.answer, {"ok": True, **outcome.answer})
         if not outcome.events:

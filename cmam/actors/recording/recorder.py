@@ -33,6 +33,8 @@ IDLE_US = 1_000_000
 """How long after the last write the write-ahead log is folded back."""
 UNFOLDED_US = 10_000_000
 """How long after that has failed it is tried again."""
+UNREAD_US = 60_000_000
+"""How long after a record was found damaged its stream is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class RecorderActor(Watched):
         self._again_us = 0
         self._tidy_armed = False
         self._unfolded = ""
+        self._unread: set[str] = set()
         self._checkpointer = Checkpointer()
         self._checkpoint_asked = False
         self._wrote_us = 0
@@ -177,8 +180,13 @@ class RecorderActor(Watched):
     def _consider_checkpoint(self, now: int) -> None:
         if self._checkpoint_asked or not self._checkpointer.is_due(now):
             return
+        try:
+            found = checkpoint(self._log.heads(), self._log.log_head())
+        except StoreError as error:  # it may have to be read for that: due again at the next write
+            log.debug("- no checkpoint now: %s", error)
+            return
         self._checkpoint_asked = True
-        self._directory.tell(m.OPERATOR, CheckpointDue(checkpoint(self._log.heads(), self._log.log_head())))
+        self._directory.tell(m.OPERATOR, CheckpointDue(found))
 
     def _tidy(self) -> None:
         if self._clock.monotonic() - self._wrote_us < IDLE_US and not self._log.is_tidy_due():
@@ -239,10 +247,17 @@ class RecorderActor(Watched):
         try:
             stored = self._log.read_stream(message.stream, after=message.after)
             records = [(recorded.event, recorded.at_us) for recorded in stored]
-        except StoreUnavailable as error:
-            log.warning("! %s is read later: %s", message.stream, error)
-            self._timer.after(RETRY_LAST_US, m.RECORDER, replace(message, takes_over=False))
+        except (StoreUnavailable, StoreBroken) as error:  # of one account: the others go on meanwhile
+            if message.stream not in self._unread:
+                log.warning("! %s is read later: %s", message.stream, error)
+                self._unread.add(message.stream)
+            self._directory.tell(m.OPERATOR, m.StreamUnread(message.stream, str(error)))
+            pause = UNREAD_US if isinstance(error, StoreBroken) else RETRY_LAST_US
+            self._timer.after(pause, m.RECORDER, replace(message, takes_over=False))
             return
+        if message.stream in self._unread:
+            self._unread.discard(message.stream)
+            self._directory.tell(m.OPERATOR, m.StreamUnread(message.stream, ""))
         for append in self._waiting.of(message.stream):
             # A batch whose answer was lost is in the file and waits all the same.
             fresh = append.facts[max(0, message.after + len(records) + 1 - append.version) :]

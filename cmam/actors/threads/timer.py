@@ -43,7 +43,8 @@ class ThreadTimer:
         with self._changed:
             self._stopped = True
             self._changed.notify()
-        self._thread.join()
+        if self._thread.ident is not None:  # else it never began: a start may fail before
+            self._thread.join()
 
     def after(self, span_us: int, name: str, message: object) -> None:
         moment = self._clock.monotonic() + max(0, span_us)

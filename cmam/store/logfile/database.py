@@ -78,11 +78,14 @@ def explain(error: BaseException, path: Path, *, is_log: bool = True) -> StoreEr
     found: BaseException | None = error
     while found is not None and not isinstance(found, sqlite3.Error):
         found = found.__cause__
-    exactly = getattr(found, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    other = sqlite3.SQLITE_NOMEM if isinstance(error, MemoryError) else sqlite3.SQLITE_ERROR
+    exactly = getattr(found, "sqlite_errorcode", other)
     code = exactly & 0xFF
     if why := _TEMPORARY.get(exactly) or _TEMPORARY.get(code):
         what = "The event store" if is_log else "The views"
-        return StoreUnavailable(f"{what} {path} did not take this: {why} ({_withheld(path) or found}).")
+        return StoreUnavailable(
+            f"{what} {path} did not take this: {why} ({_withheld(path) or found or type(error).__name__})."
+        )
     if not is_log:
         return ViewsDamaged(f"The views {path} are damaged ({found or error}). They are made anew from the log.")
     if code == sqlite3.SQLITE_NOTADB:
@@ -416,5 +419,5 @@ def is_integrity_error(error: BaseException) -> bool:
     return False
 
 
-STORE_FAULTS = (PersistenceError, sqlite3.Error)
-"""What the library and SQLite raise between them."""
+STORE_FAULTS = (PersistenceError, sqlite3.Error, MemoryError)
+"""What the library and SQLite raise between them. Memory that ran out in SQLite is no error of its own in Python."""

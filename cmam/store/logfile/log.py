@@ -54,6 +54,7 @@ class EventLog(LogReader):
         self._writes = writes
         self._durability = durability
         self._place = FilePlace(path, is_held=writes) if path is not None else None
+        self._is_anew = False  # it was deleted and written again, and is not open again yet
         self._heads: dict[str, Head] | None = None
         self._log_head: LogHead | None = None
         self._unrolled: list[bytes] = []  # what came after that head, not hashed into it yet
@@ -206,6 +207,8 @@ class EventLog(LogReader):
 
     def _check_place(self) -> None:
         """Notice that the file was moved or deleted under us: writing on would keep records where nobody looks."""
+        if self._is_anew:
+            self._reopen(self.path)
         if self._place is None or self._place.is_kept():
             return
         if self._place.is_deleted():
@@ -230,8 +233,18 @@ class EventLog(LogReader):
             ) from error
         except sqlite3.Error as error:
             raise explain(error, path) from error
-        self._recorder = database.open_for_writing(path, self._durability)
-        self._place = FilePlace(path, is_held=True)
+        self._is_anew = True
+        self._reopen(path)
+
+    def _reopen(self, path: Path) -> None:
+        """Go on in the file that was written anew; where it cannot be opened now, as while it is copied, later."""
+        recorder = database.open_for_writing(path, self._durability)
+        try:
+            self._place = FilePlace(path, is_held=True)
+        except OSError as error:
+            raise StoreUnavailable(f"The event store {path} cannot be opened again: {error}.") from error
+        self._recorder = recorder
+        self._is_anew = False
         self.refresh()
 
     def write_checkpoint(self, at_us: int) -> None:
@@ -274,7 +287,7 @@ class EventLog(LogReader):
     def _checkpoint_wal(self, mode: str) -> None:
         try:
             self.connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        except sqlite3.Error as error:
+        except database.STORE_FAULTS as error:
             raise explain(error, self.path) from error
 
     # --- where the chains stand ---------------------------------------------------------------------------------------

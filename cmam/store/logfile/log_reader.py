@@ -16,7 +16,7 @@ import msgspec
 
 from cmam.store.errors import StoreBroken
 from cmam.store.logfile import statements as sql
-from cmam.store.logfile.database import TABLE, explain
+from cmam.store.logfile.database import STORE_FAULTS, TABLE, explain
 from cmam.store.logfile.log_recorder import LogDatastore, LogRecorder
 from cmam.store.records.envelope import Decoding, Fact, Raw, Recorded, envelope_of, fact_of
 
@@ -56,7 +56,7 @@ class LogReader:
         """The position of the last record; 0 in an empty log."""
         try:
             (found,) = self.connection.execute(f"SELECT max(rowid) FROM {TABLE}").fetchone()
-        except sqlite3.Error as error:
+        except STORE_FAULTS as error:
             raise explain(error, self.path) from error
         return found or (self._older[-1].position() if self._older else 0)
 
@@ -192,7 +192,7 @@ class LogReader:
                 if "decode" not in str(error):
                     raise
                 return self.connection.execute(statement.format(columns=sql.COLUMNS_AS_BYTES), values).fetchall()
-        except sqlite3.Error as error:
+        except STORE_FAULTS as error:
             raise explain(error, self.path) from error
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,8 +204,10 @@ def archive(home: Path, now_us: int) -> Archived:
             raise StoreBroken(f"The log is not whole, so it was not archived: {result.findings[0].text}")
         last = log.position()
         part = _place_for(home, place, first, last)
-        _begin_next(log, following, now_us)
-    _close_for_good(place)
+        with _whole_or_not(place, following):
+            _begin_next(log, following, now_us)
+    with _whole_or_not(place, following):
+        _close_for_good(place)
     _link(place, part)
     folder = part.parent
     sync_folder(folder)
@@ -213,6 +216,17 @@ def archive(home: Path, now_us: int) -> Archived:
     part.chmod(0o400)
     with closing(EventLog.read_only(home)) as continued:
         return Archived(part, first, last, continued.log_head())
+
+
+@contextmanager
+def _whole_or_not(place: Path, following: Path) -> Iterator[None]:
+    """Say what SQLite has against it, as where the disk is full or somebody reads the log, and leave it as it was."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        database.remove_with_parts(following)
+        found = explain(error, place)
+        raise type(found)(f"{found} Nothing was archived: end whoever reads it (cmam audit), and try again.") from error
 
 
 def _begin_next(log: EventLog, path: Path, now_us: int) -> None:

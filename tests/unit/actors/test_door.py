@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import errno
+import json
+import logging
+import os
+import resource
 import shutil
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cmam.actors.operating.control import AGAIN_US, LOOK_US, ControlListener, Door, NobodyListens, send_command
+from cmam.actors.operating.control import (
+    AGAIN_US,
+    LOOK_US,
+    ControlListener,
+    Door,
+    NobodyListens,
+    _dial,
+    send_command,
+)
 from cmam.clock import ManualClock
 from cmam.config.home import Home
+from tests.shortages import no_threads
+from tests.waiting import until
 
 
 class Listener(ControlListener):
@@ -129,3 +145,82 @@ def test_a_home_that_is_gone_is_an_alert_and_tried_again(tmp_path: Path) -> None
         assert send_command(home.control_socket, home.control_key, {"a": 1}) == {"a": 1}
     finally:
         listener.stop()
+
+
+@contextmanager
+def _open_door(folder: Path) -> Iterator[tuple[Home, Door, dict[str, str]]]:
+    """A door that is open, and its alerts."""
+    home, alarms = Home(folder), dict[str, str]()
+    home.control_socket.parent.mkdir(mode=0o700, exist_ok=True)
+    listener = ControlListener(home.control_socket, home.control_key, lambda request, answer: answer(request))
+    door = Door(listener, ManualClock(), alarms.__setitem__)
+    door.tend()
+    try:
+        yield home, door, alarms
+    finally:
+        listener.stop()
+
+
+def _is_answered(home: Home) -> bool:
+    try:
+        return send_command(home.control_socket, home.control_key, {"a": 1}) == {"a": 1}
+    except NobodyListens:
+        return False
+
+
+def test_a_request_that_is_none_is_cut_off(tmp_path: Path) -> None:
+    """Only what can be a command is handed on."""
+    with _open_door(tmp_path) as (home, _, _):
+        with _dial(home.control_socket, home.control_key.read_bytes()) as connection:
+            connection.send_bytes(json.dumps(["pause"]).encode())
+            with pytest.raises(EOFError):
+                connection.recv_bytes()
+        assert _is_answered(home)
+
+
+def test_while_no_file_can_be_opened_it_is_tried_now_and_then(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A client that cannot be let in waits in the row, and each look fails at once: 80,000 in a second were said."""
+    with _open_door(tmp_path) as (home, _, _), socket.socket(socket.AF_UNIX) as client:
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        caplog.set_level(logging.WARNING)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            client.connect(os.fspath(home.control_socket))
+            until(lambda: "turned away" in caplog.text, "it cannot be let in")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert _is_answered(home)
+        said = [record for record in caplog.records if "turned away" in record.message]
+    assert len(said) <= 2
+
+
+def test_an_end_goes_on_whatever_became_of_the_door(tmp_path: Path) -> None:
+    """A file in the place of its folder ended the end before the last checkpoint was written."""
+    with _open_door(tmp_path) as (home, _, _):
+        shutil.rmtree(home.control_socket.parent)
+        home.control_socket.parent.write_bytes(b"")
+    assert not home.control_key.exists()
+
+
+def test_who_comes_while_there_is_no_thread_is_turned_away_and_the_next_is_let_in(tmp_path: Path) -> None:
+    """The listener itself goes on."""
+    with _open_door(tmp_path) as (home, _, _):
+        with no_threads():
+            assert not _is_answered(home)
+        assert _is_answered(home)
+
+
+def test_a_door_that_finds_no_thread_ends_nothing(tmp_path: Path) -> None:
+    """It was taken away, and there is no thread to make it anew with: an alert, until there is."""
+    with _open_door(tmp_path) as (home, door, alarms):
+        clock = door._clock
+        assert isinstance(clock, ManualClock)
+        home.control_socket.unlink()
+        clock.advance(LOOK_US)
+        with no_threads():
+            door.tend()
+        assert "can't start new thread" in alarms["control"]
+        clock.advance(AGAIN_US)
+        door.tend()
+        assert alarms["control"] == ""
+        assert _is_answered(home)

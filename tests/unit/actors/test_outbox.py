@@ -11,6 +11,7 @@ from cmam.domain.events import RequestRefused
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, IntentId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
+from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOATraderReq
 from cmam.openapi.framing import FRAME_BYTES_MAX
 from cmam.openapi.lanes import Lane
 from cmam.openapi.session import Session
@@ -63,6 +64,17 @@ def test_what_cannot_be_written_is_refused_and_never_said_to_have_left() -> None
     assert isinstance(refused.fact, RequestRefused)
     assert refused.fact.intent == "a"
     assert [said.intent for said in written] == ["b"]
+
+
+def test_who_asked_what_cannot_be_written_hears_so() -> None:
+    """A question that is no message is not answered, and its account asks again; it waited for ever."""
+    told: list[Any] = []
+    outbox = Outbox(ManualClock(), lambda name, message: told.append((name, message)))
+    question = m.Ask(ACCOUNT, "trader", ProtoOATraderReq(), "account:7", lambda wire: wire)  # of no account
+    outbox.write((question,), Session("x"), Line())  # type: ignore[arg-type]  # all it uses of a line
+    ((name, unanswered),) = told
+    assert (name, unanswered.question, unanswered.error_code) == ("account:7", "trader", m.NOT_SENT)
+    assert outbox._asked == {}
 
 
 def test_a_write_that_fails_counts_as_written() -> None:

@@ -21,6 +21,7 @@ from cmam.clock import SECOND_US, ManualClock
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi.envelope import encode
 from cmam.openapi.quotes import QuoteBoard
+from tests.shortages import no_threads
 
 NAME = "connection:demo-1"
 LEADER, FOLLOWER = 45_000_000, 45_000_001
@@ -259,3 +260,11 @@ def test_a_dial_that_fails_in_no_way_that_is_known_is_told_all_the_same() -> Non
 
     ThreadReader(dial, QuoteBoard(), clock, taker, NAME, set)._run(1)
     assert taker.waiting == [m.Lost(1, "dialling failed: OSError: [Errno 24] Too many open files")]
+
+
+def test_a_machine_without_a_thread_is_asked_again() -> None:
+    """The connection hears of it as of any dial that failed: an exception in its own turn ended the process."""
+    taker = Taker()
+    with no_threads():
+        ThreadReader(lambda: None, QuoteBoard(), ManualClock(), taker, NAME, set).start(1)  # type: ignore[arg-type, return-value]  # it dials nobody
+    assert taker.waiting == [m.Lost(1, "dialling failed: can't start new thread")]

@@ -9,7 +9,7 @@ import pytest
 
 from cmam.actors import messages as m
 from cmam.actors.recording.backlog import BATCH_MAX
-from cmam.actors.recording.recorder import IDLE_US, RecorderActor
+from cmam.actors.recording.recorder import IDLE_US, CheckpointDue, RecorderActor
 from cmam.clock import ManualClock
 from cmam.domain.events import AlertRaised
 from cmam.domain.values.commands import Command, CommandKind
@@ -17,6 +17,7 @@ from cmam.domain.values.ids import AccountId, IntentId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.openapi.lanes import Lane
 from cmam.store.errors import StoreBroken
+from cmam.store.logfile.chain import CHECKPOINT_US
 from cmam.store.records.envelope import Pending
 from tests.stepped import Stepper
 from tests.whole import FaultyLog
@@ -257,3 +258,34 @@ def test_nothing_is_taken_from_a_writer_that_was_replaced(bench: Bench) -> None:
     assert bench.of(int) == [1, 2]
     assert bench.of(m.StreamRefused) == []
     assert bench.log.head(STREAM).version == 2
+
+
+def test_a_record_that_is_damaged_holds_up_its_own_account_alone(bench: Bench) -> None:
+    """Who is to start again waits for its record, and is said to; the others go on, and it does once that is read."""
+    bench.take(_append(1))
+    ((state,),) = bench.log.connection.execute("SELECT state FROM stored_events").fetchall()
+    bench.log.connection.execute("UPDATE stored_events SET state = 'nothing that was written here'")
+    bench.take(m.Read(STREAM, "supervisor", takes_over=True))
+    assert bench.of(m.StreamRead) == []
+    (unread,) = bench.of(m.StreamUnread)
+    assert isinstance(unread, m.StreamUnread)
+    assert "damaged" in unread.why
+    bench.take(_append(1, stream="account:2"))
+    assert bench.of(int) == [1, 1]
+    bench.log.connection.execute("UPDATE stored_events SET state = ? WHERE originator_id = ?", (state, STREAM))
+    bench.take(*(entry[3] for entry in bench.stepper._heap if isinstance(entry[3], m.Read)))
+    assert bench.of(m.StreamRead)
+    assert bench.of(m.StreamUnread)[1:] == [m.StreamUnread(STREAM, "")]
+
+
+def test_a_checkpoint_that_cannot_be_made_is_made_later(bench: Bench) -> None:
+    """Where the log stands has to be read again after an answer was lost, and the disk may not answer just then."""
+    bench.take(_append(1))
+    bench.log.refresh()
+    bench.clock.advance(CHECKPOINT_US)
+    bench.log.connection.execute("ALTER TABLE stored_events RENAME TO elsewhere")
+    bench.take(m.Tidy())
+    assert bench.of(CheckpointDue) == []
+    bench.log.connection.execute("ALTER TABLE elsewhere RENAME TO stored_events")
+    bench.take(m.Tidy())
+    assert len(bench.of(CheckpointDue)) == 1

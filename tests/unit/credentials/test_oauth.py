@@ -24,6 +24,7 @@ from cmam.credentials.oauth import (
     new_challenge,
 )
 from cmam.credentials.vault import Application, TokenPair
+from tests.shortages import no_threads
 
 APPLICATION = Application("client-1", Secret("s3cret-of-client"))
 PAIR = TokenPair(Secret("old-access"), Secret("old-refresh"), 0, 1)
@@ -124,6 +125,8 @@ def _breaks(error: Exception) -> Answer:
         (lambda _: httpx.Response(502, content=b"<html>Bad gateway"), True),
         (lambda _: httpx.Response(200, content=b"[]"), True),
         (lambda _: httpx.Response(200, content=b"x" * 200_000), True),
+        (lambda _: httpx.Response(302, headers={"Location": "mailto:help@provider.test"}), True),
+        (_breaks(RuntimeError("the stream is closed")), True),
     ],
 )
 def test_whether_a_token_may_be_spent_is_known(answer: Answer, was_sent: bool) -> None:
@@ -131,6 +134,13 @@ def test_whether_a_token_may_be_spent_is_known(answer: Answer, was_sent: bool) -
     with pytest.raises(OAuthUnreachable) as caught:
         a_client(answer).refresh(APPLICATION, PAIR, now=NOW)
     assert caught.value.was_sent is was_sent
+
+
+def test_a_machine_without_a_thread_has_spent_nothing() -> None:
+    """Whoever keeps the tokens tries again later: without a thread that ends it, a conversation is not begun."""
+    with no_threads(), pytest.raises(OAuthUnreachable, match="can't start new thread") as caught:
+        a_client(tokens(accessToken="A")).refresh(APPLICATION, PAIR, now=NOW)
+    assert not caught.value.was_sent
 
 
 @pytest.mark.parametrize("token", [True, 7, ["a"], {"a": 1}, "\ud800"])

@@ -32,7 +32,13 @@ from cmam.credentials.vault import (
     with_grant,
     without_accounts,
 )
+from tests.shortages import no_threads
 
+_ENDLESS = (
+    b'{"format": 1, "fingerprint_key": "00", "application": null, "grants": [{"id": "g", "access_token": "hunter2", '
+    b'"refresh_token": "", "issued_at_us": 0, "expires_at_us": null, "accounts": [Infinity]}]}'
+)
+"""A number that JSON knows here, and that is none."""
 DAY_US = 86_400_000_000
 
 
@@ -176,8 +182,40 @@ class TestFile:
         home.root.chmod(0o700)
         assert store.load() == vault
 
+    def test_a_link_goes_on_leading_where_it_leads(self, vault: Vault, tmp_path: Path) -> None:
+        """Secrets that somebody keeps on an encrypted disk came back to the plain one with the first token renewed."""
+        home, disk = Home(tmp_path / "home"), tmp_path / "disk"
+        store = open_secrets(home, "file")
+        store.update(lambda _: vault)
+        disk.mkdir()
+        home.secrets.rename(disk / "kept.json")
+        home.secrets.symlink_to(disk / "kept.json")
+        changed = store.update(lambda vault: without_accounts(vault, [1]))
+        assert home.secrets.is_symlink()
+        assert changed == store.load()
+        assert b"grants" in (disk / "kept.json").read_bytes()
+        disk.rename(tmp_path / "unmounted")
+        for use in (store.load, lambda: store.update(lambda _: vault)):
+            with pytest.raises(SecretsRefused, match="is its disk mounted"):
+                use()
+        assert home.secrets.is_symlink()
+
+    def test_secrets_that_are_moved_leave_no_file_behind_a_link(self, vault: Vault, tmp_path: Path) -> None:
+        """The keyring has them: what a link led to is gone too."""
+        file = PrivateFile(tmp_path / "home" / "secrets.json")
+        SecretStore(file).update(lambda _: vault)
+        (tmp_path / "home" / "secrets.json").rename(tmp_path / "kept.json")
+        (tmp_path / "home" / "secrets.json").symlink_to(tmp_path / "kept.json")
+        file.remove()
+        assert not (tmp_path / "kept.json").exists()
+        assert not (tmp_path / "home" / "secrets.json").is_symlink()
+
     @pytest.mark.parametrize(
-        "content", [b"{", b"[]", b'{"format":1}', b'{"format":2}', b"\xff", b'{"secret":"hunter2"}', b"[" * 100_000]
+        "content",
+        [
+            *(b"{", b"[]", b'{"format":1}', b'{"format":2}', b"\xff", b'{"secret":"hunter2"}', b"[" * 100_000),
+            _ENDLESS,
+        ],
     )
     def test_a_broken_file_is_a_sentence_that_quotes_nothing(self, tmp_path: Path, content: bytes) -> None:
         """Whatever stands in the file, the complaint does not repeat it."""
@@ -293,6 +331,11 @@ class TestKeyring:
         with pytest.raises(SecretsRefused, match="did not answer"):
             KeyringEntry("home", Ring(hangs=release), timeout_s=0.05).read()
         release.set()
+
+    def test_a_machine_without_a_thread_is_a_sentence(self) -> None:
+        """Whoever keeps the tokens tries again later."""
+        with no_threads(), pytest.raises(SecretsRefused, match="can't start new thread"):
+            KeyringEntry("home", Ring()).read()
 
     def test_a_ring_that_forgets_or_is_missing_is_refused(self) -> None:
         """The probe writes and reads back: a ring that loses things, or none at all, is refused by name."""

@@ -113,6 +113,15 @@ def test_a_blocked_type_waits_at_least_as_long_as_it_was_told_and_longer_each_ti
     assert waits == [3 * S, 4 * S, 6 * S]
 
 
+@pytest.mark.parametrize("told", [121, 3_600, (1 << 31) - 1])
+def test_more_patience_than_two_minutes_is_not_believed(told: int) -> None:
+    """It may be milliseconds, and closes may be waiting."""
+    wire = ProtoOAErrorRes(errorCode="BLOCKED_PAYLOAD_TYPE", retryAfter=told)
+    found = read_refusal(Envelope(catalogue.ERROR, wire.SerializeToString()))
+    assert found is not None
+    assert found.retry_after_us == 120 * S
+
+
 def test_after_maintenance_the_first_try_comes_when_it_is_over() -> None:
     """The announced end is waited for, but somebody looks once a minute; an end in the past is no reason to wait."""
     now = 1_700_000_000 * S

@@ -328,6 +328,31 @@ def test_a_token_swapped_after_a_drop_opens_anew() -> None:
         assert talk.hear(pb.ProtoOAAccountAuthRes(ctidTraderAccountId=ME), asked) == [AccountOpened(ME)]
 
 
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_no_answer_and_a_no_to_an_older_question_close_nothing(is_answered: bool) -> None:
+    """A token that is renewed while accounts come back is shown at once; what became of the one before says nothing of
+    the session that the new one has opened, nor of that token."""
+    talk = Talk().open()
+    older = talk.say(talk.session.authorise(ME, "spent"))
+    newer = talk.say(talk.session.authorise(ME, "new"))
+    assert talk.hear(pb.ProtoOAAccountAuthRes(ctidTraderAccountId=ME), newer) == [AccountOpened(ME)]
+    if is_answered:
+        assert talk.hear(no("CH_ACCESS_TOKEN_INVALID"), older) == []
+    else:
+        assert [event for event in talk.pass_time(16) if not isinstance(event, Say)] == []
+    assert talk.session.account_state(ME) is AccountState.READY
+
+
+def test_a_no_to_the_last_question_counts_whatever_comes_of_the_others() -> None:
+    """The older one was not answered at all."""
+    talk = Talk().open()
+    talk.say(talk.session.authorise(ME, "spent"))
+    newer = talk.say(talk.session.authorise(ME, "new"))
+    (closed,) = talk.hear(no("CH_ACCESS_TOKEN_INVALID"), newer)
+    assert isinstance(closed, AccountClosed)
+    assert talk.session.account_state(ME) is AccountState.REFUSED
+
+
 def test_a_swap_that_is_refused_closes() -> None:
     """A new token that is not good is known at once, not at the first order."""
     talk = Talk().open(ME)

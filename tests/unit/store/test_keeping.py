@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -443,3 +445,23 @@ def test_what_never_got_its_name_leaves_nothing_behind(tmp_path: Path, monkeypat
     with pytest.raises(StoreUnavailable, match="the disk is full"):
         backup(home, tmp_path / "copy.db")
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_a_log_that_somebody_reads_is_not_archived(tmp_path: Path) -> None:
+    """Its write-ahead log cannot be taken away from a reader; it is a sentence, and all is as it was."""
+    home = a_home(tmp_path)
+    before = sorted(path.name for path in home.iterdir())
+    reading = (
+        "import sys; from pathlib import Path; from cmam.store.logfile.log import EventLog;"
+        "log = EventLog.read_only(Path(sys.argv[1])); print(log.position(), flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", reading, str(home)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline()
+        with pytest.raises(StoreUnavailable, match=r"another process has locked it.*Nothing was archived"):
+            archive(home, T0)
+        assert not list((home / "archive").iterdir())
+        reader.communicate(b"")
+    assert {path.name for path in home.iterdir()} - set(before) <= {"archive", "events.db-wal", "events.db-shm"}
+    assert archive(home, T0).last == 21

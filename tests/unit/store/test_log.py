@@ -16,8 +16,9 @@ from cmam.domain.events import AlertRaised, Checkpointed, StoreCreated
 from cmam.domain.values.ids import StoreId
 from cmam.store.errors import RecordRefused, StoreBroken, StoreMissing, StoreUnavailable, VersionConflict
 from cmam.store.logfile import database
-from cmam.store.logfile.database import APPLICATION_ID, lengthen_wal
+from cmam.store.logfile.database import APPLICATION_ID, Durability, lengthen_wal
 from cmam.store.logfile.log import EventLog
+from cmam.store.logfile.log_recorder import LogRecorder
 from cmam.store.records.envelope import GENESIS, Pending, UnknownEvent
 from cmam.store.records.forms import FORM
 
@@ -444,3 +445,46 @@ def test_a_log_is_read_on_a_full_disk(tmp_path: Path, endings: tuple[str, ...]) 
     )
     said = subprocess.run([sys.executable, "-c", full, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (said.stdout, said.returncode) == ("1\n", 0), said.stderr
+
+
+def test_memory_that_runs_out_in_sqlite_is_a_store_that_takes_nothing_now(tmp_path: Path) -> None:
+    """Python tells it as its own MemoryError: the batch is tried again, as on a full disk, and nothing ends."""
+    short = (
+        "import sys; from contextlib import suppress; from pathlib import Path; "
+        "from tests.unit.store.facts import facts;"
+        "from cmam.store.errors import StoreUnavailable; from cmam.store.logfile.log import EventLog\n"
+        "log = EventLog.open(Path(sys.argv[1]))\n"
+        "with suppress(MemoryError):\n    log.connection.execute('PRAGMA hard_heap_limit=1')\n"
+        "try:\n    log.append(facts(20_000))\n"
+        "except StoreUnavailable as error:\n    print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", short, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert "memory ran out" in said.stdout, said.stderr
+    with closing(EventLog.open(tmp_path)) as log:
+        assert log.append(facts(1)) == 1
+
+
+def test_a_deleted_log_that_is_locked_as_it_is_opened_again_is_opened_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever copies the new file at that moment must not leave a running cmam without a store until its next start."""
+    log = EventLog.open(tmp_path)
+    log.append(facts(3))
+    (tmp_path / "events.db").unlink()
+    opened = database.open_for_writing
+
+    def open_beside(path: Path, durability: Durability) -> LogRecorder:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("PRAGMA locking_mode=EXCLUSIVE")
+            other.execute("BEGIN EXCLUSIVE")
+            return opened(path, durability)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "open_for_writing", open_beside)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="another process has locked it"):
+                log.append(facts(1, after=3))
+    assert log.append(facts(1, after=3)) == 4
+    log.close()
+    with closing(EventLog.read_only(tmp_path)) as found:
+        assert [raw.version for raw in found.raw()] == [1, 2, 3, 4]
