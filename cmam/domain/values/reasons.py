@@ -369,7 +369,8 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "`cmam rearm NAME`, once the guard's condition no longer holds.",
     ),
     Reason.EQUITY_UNKNOWN: ReasonRow(
-        "A guard needs the equity, or what its day began with, and cmam does not know it. Nothing opens until it does.",
+        "A guard needs the equity, or what its day began with, and cmam does not know it; or its percentage is of"
+        " nothing or less, which is no limit. Nothing opens until it does.",
         "Quotes of all open positions and of the conversion to the deposit currency, or the broker's own results; the"
         " day's anchor; what moved the balance while the account was out of sight.",
         "Live quotes. If the beginning of the day cannot be found out, `cmam rearm NAME --guard day`.",

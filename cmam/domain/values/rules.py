@@ -901,5 +901,10 @@ Told a moment late, it showed a copy as it was before it had grown: that was tou
 
 # --- 15 ---------------------------------------------------------------------------------------------------------------
 
+PARTS_OF_NOTHING = 15
+"""Nothing opens while a guard's percentage is of nothing or less: of an account without money, or of an initial balance
+of which more was taken out than it had. Limits of 0 and below held at once: who took out his gains had all closed.
+"""
+
 RULES = 15
 """The newest."""
