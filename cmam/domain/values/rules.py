@@ -906,6 +906,11 @@ PARTS_OF_NOTHING = 15
 of which more was taken out than it had. Limits of 0 and below held at once: who took out his gains had all closed.
 """
 
+RANGES_IN_OWN_POINTS = 15
+"""The range of a leader's stop-limit is as wide in price for a follower whose symbol has other digits: his 50 points of
+five digits were 50 of four, ten times as far.
+"""
+
 QUOTES_OF_NOW = 15
 """A quote that is older than `input_max_age` carries no price, level or range from one broker to the other: that of the
 follower, and of the leader where none of now is known. They were those of whenever one had come last.

@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.events import RulesBegan
+from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.quantities import Quote
 from cmam.domain.values.reasons import Reason, Verdict
-from tests.factories import Pair, a_quote, price
+from cmam.domain.values.symbols import SymbolSpec
+from cmam.domain.values.trades import OrderType
+from tests.factories import LOT, Pair, a_leader_symbol, a_quote, a_spec, a_view, price
 
 BY_RISK = {"volume.mode": "risk_percent", "margin_reserve": "off", "sanity.max_leverage": "off"}
 
@@ -81,3 +84,40 @@ def test_an_order_is_not_moved_by_a_quote_of_before(quiet: bool, asked: str) -> 
     pair.quotes["EURUSD"] = ("1.10299", "1.10301")
     pair.order(quote=a_quote("1.09999", "1.10001", at_us=pair.now_us - (11_000_000 if quiet else 0)))
     assert pair.commands[0].limit_price == price(asked)
+
+
+def _of(digits: int) -> SymbolSpec:
+    return a_spec(digits=digits)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "points", "asked"),
+    [
+        (5, 5, 50, 50),
+        (5, 4, 50, 5),
+        (4, 5, 5, 50),
+        (5, 4, 59, 5),
+        (5, 3, 50, 1),
+        (3, 5, 2**31 - 1, 2**31 - 1),
+        (5, 4, 0, 0),
+    ],
+)
+def test_the_range_of_a_stop_limit_is_as_wide_in_price(theirs: int, ours: int, points: int, asked: int) -> None:
+    """A point is the last digit of whose symbol it is: 50 of five digits are 5 of four. They were 50."""
+    pair = Pair(view=a_view((_of(ours),)))
+    order = {
+        "symbol": a_leader_symbol(_of(theirs)),
+        "origin_type": OrderType.STOP_LIMIT,
+        "limit_price": None,
+        "stop_price": price("1.12"),
+        "slippage_points": points,
+    }
+    pair.order(**order)
+    assert pair.commands[0].slippage_points == asked
+    pair.answer()
+    pair.order(ChangeKind.ORDER_AMENDED, **{**order, "stop_price": price("1.13")})
+    assert [(command.stop_price, command.slippage_points) for command in pair.commands[1:]] == [(price("1.13"), asked)]
+    older = Pair(view=a_view((_of(ours),)))
+    older.fact(RulesBegan(rules=14))
+    older.order(**order, volume=LOT)
+    assert older.commands[0].slippage_points == points
