@@ -17,6 +17,7 @@ from cmam.domain.values.rules import (
     OPENED_WHEN_OPENED,
     ORDER_ORIGINS,
     ORDERS_INTO_NETS,
+    ORDERS_WITH_POSITIONS,
     PROTECTION_OPENS_NOTHING,
 )
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
@@ -155,11 +156,21 @@ def of_order(
 
 
 def fills_into_net(view: AccountView, order: Order) -> bool:
-    """Whether what an order fills changes a position that is there, and opens none."""
-    if not view.is_netted() or view.rules < ORDERS_INTO_NETS:
+    """Whether what an order fills changes a position that is there, and opens none: on a net, or as it was asked for
+    with the number of a position that it has not opened."""
+    if not view.is_netted():
+        return view.rules >= ORDERS_WITH_POSITIONS and order.position in view.positions and not _is_own(view, order)
+    if view.rules < ORDERS_INTO_NETS:
         return False
     held = [position.position for position in view.positions.values() if position.symbol == order.symbol]
     return any(view.origins.get(position) != order.order for position in held)
+
+
+def _is_own(view: AccountView, order: Order) -> bool:
+    """Whether an order has opened its position itself, by a part; of what was there before us nobody knows more."""
+    assert order.position is not None
+    origin = view.origins.get(order.position)
+    return order.executed_volume > 0 if origin is None else origin == order.order
 
 
 def into_nets(before: AccountView, after: AccountView, quote_of: QuoteOf, *, late: bool) -> Iterator[Change]:

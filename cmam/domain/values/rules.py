@@ -911,6 +911,11 @@ RANGES_IN_OWN_POINTS = 15
 five digits were 50 of four, ten times as far.
 """
 
+ORDERS_WITH_POSITIONS = 15
+"""An order that a leader lets rest with the number of a position which another has opened fills into that position: no
+copy of it rests, and what it fills is growth or a part. It was copied twice, as that and as a position of its own.
+"""
+
 QUOTES_OF_NOW = 15
 """A quote that is older than `input_max_age` carries no price, level or range from one broker to the other: that of the
 follower, and of the leader where none of now is known. They were those of whenever one had come last.

@@ -21,7 +21,7 @@ from cmam.domain.turns.leading import changes
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
-from cmam.domain.values.rules import NO_OLDER_THAN_GAPS, RULES
+from cmam.domain.values.rules import NO_OLDER_THAN_GAPS, ORDERS_WITH_POSITIONS, RULES
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
 from tests.factories import LEADER, LOT, T0_US, a_view, price
 
@@ -182,3 +182,28 @@ def test_what_no_event_has_told_without_any_time_came_after_the_look_before() ->
     fact = Reconciled(positions=(replace(bare, volume=Volume(2 * LOT)),), orders=())
     (told,) = changes(view, evolve(view, fact, T0_US + 60_000_000), fact)
     assert (told.kind, told.at_ms) == (ChangeKind.GREW, T0_US // 1_000)
+
+
+@pytest.mark.parametrize(
+    ("names", "executed", "rules", "into"),
+    [
+        (HELD.position, 0, RULES, True),
+        (HELD.position, 0, ORDERS_WITH_POSITIONS - 1, False),
+        (HELD.position, LOT, RULES, False),  # it may have opened that itself, before we knew it
+        (PositionId(501), 0, RULES, False),
+    ],
+)
+def test_an_order_that_names_a_position_fills_into_that(
+    names: PositionId, executed: int, rules: int, into: bool
+) -> None:
+    """A hedged leader adds to what he holds by an order that rests: no copy of it rests, for its fill is growth. It was
+    copied as both. One that rests has a number of its own, under which nothing is held yet."""
+    order = Order(order=OrderId(9), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(2 * LOT),
+                  status=OrderStatus.ACCEPTED, executed_volume=Volume(executed), limit_price=price("1.09"),
+                  position=names, updated_ms=2)  # fmt: skip
+    view = replace(_holding(HELD), rules=rules)
+    (told,) = _told(view, ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=order))
+    assert (told.kind, told.into_net) == (ChangeKind.ORDER_PLACED, into)
+    opened = replace(view, origins={HELD.position: order.order})
+    (own,) = _told(opened, ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=order))
+    assert not own.into_net
