@@ -18,6 +18,7 @@ from cmam.domain.values.rules import (
     ORDER_ORIGINS,
     ORDERS_INTO_NETS,
     ORDERS_WITH_POSITIONS,
+    PARTS_ARE_OPENS,
     PROTECTION_OPENS_NOTHING,
 )
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
@@ -166,6 +167,12 @@ def fills_into_net(view: AccountView, order: Order) -> bool:
     return any(view.origins.get(position) != order.order for position in held)
 
 
+def _fills_on(view: AccountView, order: Order) -> bool:
+    """Whether an order of which nobody has told before has filled in part: its position is told as one that it has
+    opened, and what it fills next belongs to that open."""
+    return order.executed_volume > 0 and order.position in view.positions and view.rules >= PARTS_ARE_OPENS
+
+
 def _is_own(view: AccountView, order: Order) -> bool:
     """Whether an order has opened its position itself, by a part; of what was there before us nobody knows more."""
     assert order.position is not None
@@ -228,5 +235,6 @@ def order_change(
         money=money_of(view, quote_of),
         quote=quote_of(order.symbol),
         lots_were=lots_were(view, order.symbol),
-        into_net=is_there and fills_into_net(view, order),
+        into_net=is_there
+        and (fills_into_net(view, order) or (kind is ChangeKind.ORDER_PLACED and _fills_on(view, order))),
     )

@@ -228,9 +228,9 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "Close the other position.",
     ),
     Reason.FILLS_INTO_NET: ReasonRow(
-        "The leader's account is netted and holds this symbol, or his order names a position that he holds. When it "
-        "fills, it adds to that position, reduces or turns it, and cmam copies that change. Until then nothing rests "
-        "here.",
+        "The leader's account is netted and holds this symbol, or his order names a position that he holds, or has "
+        "opened one by a part already when cmam learns of it. When it fills, it adds to that position, reduces or "
+        "turns it, and cmam copies that change. Until then nothing rests here.",
         "The leader's positions and orders.",
         "Nothing. An order that he places for a position of its own is copied as an order.",
     ),

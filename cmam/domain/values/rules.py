@@ -916,6 +916,11 @@ ORDERS_WITH_POSITIONS = 15
 copy of it rests, and what it fills is growth or a part. It was copied twice, as that and as a position of its own.
 """
 
+PARTS_ARE_OPENS = 15
+"""Of an order that comes to light when it has filled in part no copy rests: its position is copied, and grows by what
+the order fills next. All of it rested here beside that position, and filled a second time.
+"""
+
 QUOTES_OF_NOW = 15
 """A quote that is older than `input_max_age` carries no price, level or range from one broker to the other: that of the
 follower, and of the leader where none of now is known. They were those of whenever one had come last.
