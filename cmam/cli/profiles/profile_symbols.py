@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cmam.cli.face.exits import Exit, fail
-from cmam.cli.face.talk import print_json, say
+from cmam.cli.face.talk import print_json, say, say_remarks
 from cmam.cli.face.verbs import Verb, carry_out, face, spare_homes
 
 if TYPE_CHECKING:
@@ -177,6 +177,7 @@ def _load(folded: Fold, profile: ProfileView, links: list[Link], file: Path, fol
         f"{rows} row{'s' if rows != 1 else ''} loaded for {held} follower{'s' if held != 1 else ''} of "
         f"{answer['profile']}{'' if answer['changed'] else '; nothing is different'}."
     )
+    say_remarks(answer)
     if unchecked:
         say(f"The symbols' names were not all checked, since a broker could not be asked: {unchecked}")
 

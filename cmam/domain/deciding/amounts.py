@@ -13,6 +13,7 @@ from cmam.domain.deciding.carrying import entry_price, market_price, quote_shift
 from cmam.domain.deciding.draft import Draft
 from cmam.domain.deciding.sizing import bounded, bounds, exact_size, size
 from cmam.domain.events import Wait
+from cmam.domain.guarding.guards import of_nothing
 from cmam.domain.market import equity as money
 from cmam.domain.market.margins import expected_margin, reserved_margin
 from cmam.domain.profiles.choices import VolumeMode
@@ -23,6 +24,7 @@ from cmam.domain.values.quantities import (
     PRICE_SCALE,
     VOLUME_SCALE,
     Volume,
+    decimal_text,
     floor_fraction,
     price_text,
     units_text,
@@ -31,6 +33,7 @@ from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules import (
     CAPS_COUNT_ALL,
     OPENS_ANEW,
+    PARTS_OF_NOTHING,
     PENDING_BY_RISK,
     PENDING_IN_ONE,
     SANE_GROWTH,
@@ -333,5 +336,9 @@ def equity_known(draft: Draft) -> Reason | None:
     is_dark = money.equity(draft.rates) is None and told is None
     if is_dark or draft.view.unexplained or (policy.needs_anchor and (day is None or day.anchor is None)):
         draft.note("equity", "-", "unknown, and a guard needs it")
+        return Reason.EQUITY_UNKNOWN
+    for guard, base in of_nothing(policy, day) if day is not None and draft.view.rules >= PARTS_OF_NOTHING else ():
+        shown = decimal_text(base, draft.view.money_digits)
+        draft.note(guard, shown, "is what its percentage would be of: no limit. `guard.initial` can name another base")
         return Reason.EQUITY_UNKNOWN
     return None

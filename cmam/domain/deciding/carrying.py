@@ -25,9 +25,11 @@ EXPIRY_NEAR_MS = 5_000
 """An expiry nearer than this is past before the order could rest."""
 
 
-def quote_shift(draft: Draft) -> Distance | None:
-    """The follower's quote minus the leader's, each on the side at which it enters."""
-    mine, theirs = draft.quote, draft.leader_quote
+def quote_shift(draft: Draft, *, of_any_age: bool = False) -> Distance | None:
+    """The follower's quote minus the leader's, each on the side at which it enters; `of_any_age` the newest ones."""
+    mine, theirs = draft.quote, draft.leader_quote_of_now
+    if of_any_age:
+        mine, theirs = draft.newest_quote, draft.leader_quote
     if mine is None or theirs is None:
         return None
     return Distance(mine.entry(draft.side) - theirs.entry(draft.change.side))
@@ -42,7 +44,7 @@ def pending_price(draft: Draft) -> Reason | None:
     if mine is None:
         draft.note("quote", spec.name, "missing or too old: whether it would fill is not known")
         return Reason.STALE_INPUT
-    theirs, shift = draft.leader_quote, 0
+    theirs, shift = draft.leader_quote_of_now, 0
     if policy.levels is LevelsMode.SHIFT and theirs is not None:
         between = ((mine.bid + mine.ask) - (theirs.bid + theirs.ask)) // 2
         if abs(between) > max(mine.ask - mine.bid, theirs.ask - theirs.bid):
@@ -179,9 +181,9 @@ def _carry(draft: Draft, asked: Plan, entry: Price | None) -> Reason | None:
     if policy.levels is LevelsMode.PRICE:
         shift = Distance(0)
     elif draft.is_late and not draft.is_pending:
-        shift = quote_shift(draft)
+        shift = quote_shift(draft, of_any_age=is_bare)  # what carries no level yet may be carried by the fills
         if shift is None and not is_bare:
-            draft.note("leader_quote", "-", "a late open carries levels by both quotes, and one is missing")
+            draft.note("leader_quote", "-", "a late open carries levels by both quotes: one is missing or too old")
             return Reason.STALE_INPUT
     if not draft.is_pending:
         draft.shift = shift

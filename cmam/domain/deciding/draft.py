@@ -21,7 +21,7 @@ from cmam.domain.values.quantities import (
     Volume,
 )
 from cmam.domain.values.replacing import replace, without
-from cmam.domain.values.rules import OLD_DO_NOT_WAIT, SIDES_ARE_KEPT
+from cmam.domain.values.rules import OLD_DO_NOT_WAIT, QUOTES_OF_NOW, SIDES_ARE_KEPT
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.wanted.levels import Plan
 
@@ -96,13 +96,28 @@ class Draft:
 
     @property
     def quote(self) -> Quote | None:
-        """The follower's quote of the traded symbol."""
+        """The follower's quote of the traded symbol, where it is young enough."""
+        if self.spec is None or self.view.rules < QUOTES_OF_NOW:
+            return self.newest_quote
+        return self.rates.quote(self.spec.name)
+
+    @property
+    def newest_quote(self) -> Quote | None:
+        """The follower's quote of the traded symbol, however old."""
         return self.inputs.quotes.get(self.spec.name) if self.spec is not None else None
 
     @property
     def leader_quote(self) -> Quote | None:
         """The leader's quote: of now where that is known, else of the change."""
         return self.inputs.leader_quote or self.change.quote
+
+    @property
+    def leader_quote_of_now(self) -> Quote | None:
+        """The leader's quote, where that of his change is not too old to stand for the one of now."""
+        quote = self.leader_quote
+        if quote is None or self.inputs.leader_quote is not None or self.view.rules < QUOTES_OF_NOW:
+            return quote
+        return quote if self.now_us - quote.seen_us <= self.policy.input_max_age_ms * 1_000 else None
 
     @property
     def is_late(self) -> bool:

@@ -16,6 +16,7 @@ from cmam.domain.deciding.reductions import decide_closed
 from cmam.domain.events import Goal, Terms, Wait
 from cmam.domain.profiles.choices import LevelsMode, PendingOutside
 from cmam.domain.profiles.hours import next_outside
+from cmam.domain.profiles.reading import POINTS_MAX
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.quantities import Distance, Price, Volume, units_text
 from cmam.domain.values.reasons import Reason, Verdict
@@ -32,9 +33,10 @@ from cmam.domain.values.rules import (
     GROWN_ORDERS,
     ORDERS_KEEP_LEVELS,
     PARTS_REST,
+    RANGES_IN_OWN_POINTS,
     WIDENED_ORDERS,
 )
-from cmam.domain.values.symbols import SymbolSpec
+from cmam.domain.values.symbols import SymbolSpec, tick_of
 from cmam.domain.values.trades import OrderType
 from cmam.domain.wanted.levels import leader_levels, merged, plan, uncopied
 from cmam.domain.wanted.resting import as_shown, place_command
@@ -63,8 +65,17 @@ def _terms(draft: Draft, volume: Volume) -> Terms:
         guaranteed=draft.is_guaranteed and draft.stop is not None,
         trigger=change.trigger,
         expires_ms=draft.expires_ms,
-        slippage_points=change.slippage_points if pending_type(draft) is OrderType.STOP_LIMIT else None,
+        slippage_points=_range(draft) if pending_type(draft) is OrderType.STOP_LIMIT else None,
     )
+
+
+def _range(draft: Draft) -> int | None:
+    """How far a stop-limit's limit lies from its stop, in points of the follower's symbol: never farther than the
+    leader's, and at least one where he has any."""
+    points, theirs = draft.change.slippage_points, tick_of(draft.change.symbol.digits)
+    if not points or draft.view.rules < RANGES_IN_OWN_POINTS:
+        return points
+    return min(max(points * theirs // draft.symbol.tick, 1), POINTS_MAX)
 
 
 def place_now(draft: Draft) -> Decision:

@@ -46,6 +46,8 @@ QUOTES_TO_CONFIRM = 2
 
 DAILY = ("daily_loss", "daily_drawdown", "daily_target")
 BY_HEIGHT = ("daily_drawdown", "trailing_drawdown")
+BY_PERCENT = (*DAILY, "total_loss", "trailing_drawdown")
+"""The guards whose limit may be a percentage."""
 
 QuoteOf = Callable[[str], Quote | None]
 Breach = tuple[LinkId, str]
@@ -243,12 +245,12 @@ def conditions(view: AccountView, policy: Policy, day: GuardDay, worth: int) -> 
         limit = floor_fraction(policy.take_equity * scale)
         yield Condition("take_equity", whole, limit, whole > limit, Reaction.FLATTEN)
     initial = day.initial
-    anchor = initial if policy.guard_percent_of is PercentOf.INITIAL else day.anchor
 
     def limit_of(asked: Amount, base: int | None) -> int | None:
-        if base is None and asked.is_percent:
-            return None
-        return floor_fraction(asked.of(Fraction(base or 0, scale)) * scale)  # money is money, whatever a day began with
+        if asked.is_percent and (base is None or base <= 0):
+            return None  # a part of nothing is no limit: opens stop instead
+        limit = asked.of(Fraction(base or 0, scale)) * scale  # money is money, whatever a day began with
+        return max(floor_fraction(limit), 1)
 
     peak = day.peak_ever if policy.guard_peak is PeakKind.INTRADAY else day.peak_begun
     for guard, asked, start, sign in (
@@ -260,13 +262,31 @@ def conditions(view: AccountView, policy: Policy, day: GuardDay, worth: int) -> 
     ):
         if asked is None or start is None:
             continue
-        bound = limit_of(asked, initial if guard == "total_loss" else anchor)
+        bound = limit_of(asked, _base(policy, day, guard))
         if bound is None:
             continue
         if guard == "trailing_drawdown" and policy.guard_stop_at_initial:
             start = min(start, initial + bound)
         moved = (worth - start) * sign
         yield Condition(guard, moved, bound, moved >= bound, reaction)
+
+
+def _base(policy: Policy, day: GuardDay, guard: str) -> int | None:
+    """What a guard's percentage is of, in minor units; None where that is not known."""
+    is_of_initial = guard == "total_loss" or policy.guard_percent_of is PercentOf.INITIAL
+    return day.initial if is_of_initial else day.anchor
+
+
+def of_nothing(policy: Policy, day: GuardDay) -> tuple[tuple[str, int], ...]:
+    """The guards whose percentage is of nothing or less, and can say no limit, each with what it would be of: of an
+    account without money, or from which more was taken than the initial balance had."""
+    bases = ((guard, _base(policy, day, guard)) for guard in BY_PERCENT if _is_percent(policy, guard))
+    return tuple((guard, base) for guard, base in bases if base is not None and base <= 0)
+
+
+def _is_percent(policy: Policy, guard: str) -> bool:
+    asked: object = getattr(policy, guard)
+    return isinstance(asked, Amount) and asked.is_percent
 
 
 def _trips(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from cmam.domain.profiles.choices import VolumeBasis, VolumeMode
 from cmam.domain.profiles.policy import BY_NAME, Policy, policy_of
+from cmam.domain.profiles.reading import Amount
 
 RATIOS = (VolumeMode.BALANCE_RATIO, VolumeMode.EQUITY_RATIO, VolumeMode.FREE_MARGIN_RATIO)
 LEADERS_MONEY = frozenset({"leader_balance", "leader_equity", "leader_free_margin"})
@@ -95,6 +96,21 @@ def unknown_symbols(policy: Policy, known: Collection[str]) -> tuple[tuple[str, 
     return tuple((setting, name) for setting, names in named for name in names if name.upper() not in upper)
 
 
+def _inherited(policy: Policy, changed: Collection[str]) -> Iterator[str]:
+    """The modes of the symbol table in which an inherited `volume.amount` means something else than beside it."""
+    of_link = KINDS_OF_AMOUNT.get(policy.volume_mode, FACTOR)
+    found: dict[str, list[str]] = {}
+    for row in policy.symbols_table if {"symbols.table", "volume.mode", AMOUNT} & set(changed) else ():
+        if row.volume_mode is not None and row.volume_amount is None:
+            found.setdefault(row.volume_mode, []).append(row.leader_symbol)
+    for mode, symbols in found.items():
+        kind = KINDS_OF_AMOUNT.get(VolumeMode(mode), FACTOR)
+        if kind not in (of_link, "nothing"):
+            many = f" and {len(symbols) - 1} more" if len(symbols) > 1 else ""
+            meant = f"{AMOUNT}={Amount(policy.volume_amount)} means {kind} for {symbols[0]}{many}"
+            yield f"{meant}: the row has volume_mode={mode} and no amount."
+
+
 def remarks(before: Mapping[str, str], after: Mapping[str, str], known: Collection[str]) -> Iterator[str]:
     """What a change of settings does that was most likely not meant, a sentence each; `known` are the leader's
     symbols, empty where nobody knows them. What stood before and is as it was is told by `profile check`."""
@@ -104,6 +120,7 @@ def remarks(before: Mapping[str, str], after: Mapping[str, str], known: Collecti
     if was != now and AMOUNT not in changed and new.volume_mode is not VolumeMode.FORMULA:
         value = after.get(AMOUNT, BY_NAME[AMOUNT].default)
         yield f"{AMOUNT}={value} means {now} with volume.mode={new.volume_mode.value}, not {was}."
+    yield from _inherited(new, changed)
     already = idle(before)
     for name, needed in idle(after).items():
         if name in changed or (name not in already and name != AMOUNT):

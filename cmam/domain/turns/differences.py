@@ -17,6 +17,8 @@ from cmam.domain.values.rules import (
     OPENED_WHEN_OPENED,
     ORDER_ORIGINS,
     ORDERS_INTO_NETS,
+    ORDERS_WITH_POSITIONS,
+    PARTS_ARE_OPENS,
     PROTECTION_OPENS_NOTHING,
 )
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
@@ -155,11 +157,27 @@ def of_order(
 
 
 def fills_into_net(view: AccountView, order: Order) -> bool:
-    """Whether what an order fills changes a position that is there, and opens none."""
-    if not view.is_netted() or view.rules < ORDERS_INTO_NETS:
+    """Whether what an order fills changes a position that is there, and opens none: on a net, or as it was asked for
+    with the number of a position that it has not opened."""
+    if not view.is_netted():
+        return view.rules >= ORDERS_WITH_POSITIONS and order.position in view.positions and not _is_own(view, order)
+    if view.rules < ORDERS_INTO_NETS:
         return False
     held = [position.position for position in view.positions.values() if position.symbol == order.symbol]
     return any(view.origins.get(position) != order.order for position in held)
+
+
+def _fills_on(view: AccountView, order: Order) -> bool:
+    """Whether an order of which nobody has told before has filled in part: its position is told as one that it has
+    opened, and what it fills next belongs to that open."""
+    return order.executed_volume > 0 and order.position in view.positions and view.rules >= PARTS_ARE_OPENS
+
+
+def _is_own(view: AccountView, order: Order) -> bool:
+    """Whether an order has opened its position itself, by a part; of what was there before us nobody knows more."""
+    assert order.position is not None
+    origin = view.origins.get(order.position)
+    return order.executed_volume > 0 if origin is None else origin == order.order
 
 
 def into_nets(before: AccountView, after: AccountView, quote_of: QuoteOf, *, late: bool) -> Iterator[Change]:
@@ -217,5 +235,6 @@ def order_change(
         money=money_of(view, quote_of),
         quote=quote_of(order.symbol),
         lots_were=lots_were(view, order.symbol),
-        into_net=is_there and fills_into_net(view, order),
+        into_net=is_there
+        and (fills_into_net(view, order) or (kind is ChangeKind.ORDER_PLACED and _fills_on(view, order))),
     )

@@ -65,12 +65,13 @@ class Change:
     """One change of a leader. Volumes are the leader's; `before` and `after` are those of the position.
 
     `price` is the fill's. `origin` is the order that filled, `origin_type` its type, `origin_volume` all of its volume;
-    `is_opening` says that it is the order which opened the position, `into_net` of an order that rests that its account
-    is netted and holds the symbol: what it fills is a change of that position. `late` marks what a reconcile found
-    instead of an event, `trailed` a stop that the broker moved, `synced` a position held before copying began,
-    `reopens` one whose copy somebody else has just closed. `lots_were` is the symbol's lot before his broker made it
-    another, until somebody confirms that; 0 where nothing waits for that. `at_ms` is the broker's time of it.
-    `restored` marks what the first look after a restore of the log found, which copies may have answered before that.
+    `is_opening` says that it is the order which opened the position, `into_net` of an order that rests that what it
+    fills is a change of a position which is there: its account is netted and holds the symbol, or it names one. `late`
+    marks what a reconcile found instead of an event, `trailed` a stop that the broker moved, `synced` a position held
+    before copying began, `reopens` one whose copy somebody else has just closed. `lots_were` is the symbol's lot before
+    his broker made it another, until somebody confirms that; 0 where nothing waits for that. `at_ms` is the broker's
+    time of it. `restored` marks what the first look after a restore of the log found, which copies may have answered
+    before that.
     """
 
     key: ChangeKey

@@ -228,10 +228,11 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "Close the other position.",
     ),
     Reason.FILLS_INTO_NET: ReasonRow(
-        "The leader's account is netted and holds this symbol. When his order fills, it adds to that position, reduces "
-        "or turns it, and cmam copies that change. Until then nothing rests here.",
+        "The leader's account is netted and holds this symbol, or his order names a position that he holds, or has "
+        "opened one by a part already when cmam learns of it. When it fills, it adds to that position, reduces or "
+        "turns it, and cmam copies that change. Until then nothing rests here.",
         "The leader's positions and orders.",
-        "Nothing. An order that he places while he does not hold the symbol is copied as an order.",
+        "Nothing. An order that he places for a position of its own is copied as an order.",
     ),
     Reason.TOO_OLD: ReasonRow(
         "The change is older than `max_age`, or `sync_max_age` at a start.",
@@ -369,7 +370,8 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "`cmam rearm NAME`, once the guard's condition no longer holds.",
     ),
     Reason.EQUITY_UNKNOWN: ReasonRow(
-        "A guard needs the equity, or what its day began with, and cmam does not know it. Nothing opens until it does.",
+        "A guard needs the equity, or what its day began with, and cmam does not know it; or its percentage is of"
+        " nothing or less, which is no limit. Nothing opens until it does.",
         "Quotes of all open positions and of the conversion to the deposit currency, or the broker's own results; the"
         " day's anchor; what moved the balance while the account was out of sight.",
         "Live quotes. If the beginning of the day cannot be found out, `cmam rearm NAME --guard day`.",

@@ -910,6 +910,30 @@ good, and so was the rest.
 PARTS_TOLD_FILLED = 15
 """An order that is told as filled and has executed less than its volume may fill on. Its rest was asked for at once,
 and for a moment the copy held more than it should.
+
+PARTS_OF_NOTHING = 15
+"""Nothing opens while a guard's percentage is of nothing or less: of an account without money, or of an initial balance
+of which more was taken out than it had. Limits of 0 and below held at once: who took out his gains had all closed.
+"""
+
+RANGES_IN_OWN_POINTS = 15
+"""The range of a leader's stop-limit is as wide in price for a follower whose symbol has other digits: his 50 points of
+five digits were 50 of four, ten times as far.
+"""
+
+ORDERS_WITH_POSITIONS = 15
+"""An order that a leader lets rest with the number of a position which another has opened fills into that position: no
+copy of it rests, and what it fills is growth or a part. It was copied twice, as that and as a position of its own.
+"""
+
+PARTS_ARE_OPENS = 15
+"""Of an order that comes to light when it has filled in part no copy rests: its position is copied, and grows by what
+the order fills next. All of it rested here beside that position, and filled a second time.
+"""
+
+QUOTES_OF_NOW = 15
+"""A quote that is older than `input_max_age` carries no price, level or range from one broker to the other: that of the
+follower, and of the leader where none of now is known. They were those of whenever one had come last.
 """
 
 RULES = 15

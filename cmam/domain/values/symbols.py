@@ -12,6 +12,11 @@ UNLISTED = SymbolId(0)
 """Stands for a symbol that is not known yet: no broker has that number."""
 
 
+def tick_of(digits: int) -> int:
+    """The smallest step of a price with so many digits, in 1e-8."""
+    return int(10 ** max(0, 8 - digits))
+
+
 class TradingMode(StrEnum):
     """Whether a symbol may be traded now."""
 
@@ -100,7 +105,7 @@ class SymbolSpec:
     @property
     def tick(self) -> int:
         """The smallest price step, in 1e-8."""
-        return int(10 ** max(0, 8 - self.digits))
+        return tick_of(self.digits)
 
     @property
     def pip(self) -> int:

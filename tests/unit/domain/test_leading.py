@@ -19,11 +19,11 @@ from cmam.domain.events import (
 from cmam.domain.folds.account import evolve
 from cmam.domain.turns.leading import changes
 from cmam.domain.values.changes import Change, ChangeKind
-from cmam.domain.values.ids import OrderId, PositionId, SymbolId
+from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
-from cmam.domain.values.rules import NO_OLDER_THAN_GAPS, RULES
-from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
-from tests.factories import LEADER, LOT, T0_US, a_view, price
+from cmam.domain.values.rules import NO_OLDER_THAN_GAPS, ORDERS_WITH_POSITIONS, RULES
+from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
+from tests.factories import LEADER, LOT, T0_US, Pair, a_view, price
 
 HELD = Position(
     position=PositionId(500), symbol=SymbolId(1), side=Side.BUY, volume=Volume(LOT), price=price("1.1"),
@@ -182,3 +182,57 @@ def test_what_no_event_has_told_without_any_time_came_after_the_look_before() ->
     fact = Reconciled(positions=(replace(bare, volume=Volume(2 * LOT)),), orders=())
     (told,) = changes(view, evolve(view, fact, T0_US + 60_000_000), fact)
     assert (told.kind, told.at_ms) == (ChangeKind.GREW, T0_US // 1_000)
+
+
+@pytest.mark.parametrize(
+    ("names", "executed", "rules", "into"),
+    [
+        (HELD.position, 0, RULES, True),
+        (HELD.position, 0, ORDERS_WITH_POSITIONS - 1, False),
+        (HELD.position, LOT, RULES, True),  # it has opened that itself, before we knew it, and fills on
+        (PositionId(501), 0, RULES, False),
+    ],
+)
+def test_an_order_that_names_a_position_fills_into_that(
+    names: PositionId, executed: int, rules: int, into: bool
+) -> None:
+    """A hedged leader adds to what he holds by an order that rests: no copy of it rests, for its fill is growth. It was
+    copied as both. One that rests has a number of its own, under which nothing is held yet."""
+    order = Order(order=OrderId(9), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(2 * LOT),
+                  status=OrderStatus.ACCEPTED, executed_volume=Volume(executed), limit_price=price("1.09"),
+                  position=names, updated_ms=2)  # fmt: skip
+    view = replace(_holding(HELD), rules=rules)
+    (told,) = _told(view, ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=order))
+    assert (told.kind, told.into_net) == (ChangeKind.ORDER_PLACED, into)
+    opened = replace(view, origins={HELD.position: order.order})
+    (own,) = _told(opened, ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=order))
+    assert own.into_net is (executed > 0)
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_an_order_that_comes_to_light_when_it_has_filled_in_part_is_copied_once(heard: bool) -> None:
+    """A limit of one lot, placed out of sight, has filled 0.4 and rests: that much is opened, and the rest is added as
+    it fills. The whole lot rested here besides, and would have been held beside the copy."""
+    order = Order(order=OrderId(450), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(LOT),
+                  status=OrderStatus.ACCEPTED, executed_volume=Volume(LOT * 4 // 10), limit_price=price("1.09"),
+                  position=HELD.position, updated_ms=T0_US // 1_000)  # fmt: skip
+    held = replace(HELD, volume=order.executed_volume, stop=None, opened_ms=T0_US // 1_000, updated_ms=T0_US // 1_000)
+    deal = Deal(deal=DealId(1), order=order.order, position=held.position, symbol=SymbolId(1), side=Side.BUY,
+                volume=Volume(LOT), filled_volume=held.volume, price=price("1.09"),
+                executed_ms=T0_US // 1_000)  # fmt: skip
+    part: Event = Reconciled(positions=(held,), orders=(order,), deals=(deal,))
+    if heard:
+        part = ExecutionSeen(kind=ExecutionKind.ORDER_PARTIAL_FILL, order=order, position=held, deal=deal)
+    rest = ExecutionSeen(
+        kind=ExecutionKind.ORDER_FILLED,
+        order=replace(order, status=OrderStatus.FILLED, executed_volume=Volume(LOT), updated_ms=T0_US // 1_000 + 9),
+        position=replace(held, volume=Volume(LOT), updated_ms=T0_US // 1_000 + 9),
+        deal=replace(deal, deal=DealId(2), filled_volume=Volume(LOT * 6 // 10), executed_ms=T0_US // 1_000 + 9),
+    )
+    leader, follower = _holding(), Pair()
+    for fact, whole in ((part, LOT * 4 // 10), (rest, LOT)):
+        for change in _told(leader, fact):
+            follower.tell(change)
+            follower.answer()
+        leader = evolve(leader, fact, T0_US + 1)
+        assert ([copy.volume for copy in follower.held.values()], follower.resting) == ([whole], {})
