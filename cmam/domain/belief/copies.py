@@ -188,6 +188,7 @@ BY_GATES = frozenset(
         Reason.NO_STOP,
         Reason.NO_STOP_REVERSED,
         Reason.STOP_REQUIRED,
+        Reason.NO_GUARANTEED_STOP,
         Reason.STOP_TOO_CLOSE,
         Reason.STOP_TOO_TIGHT,
         Reason.STOP_NOT_A_RISK,

@@ -15,11 +15,12 @@ from cmam.domain.events import (
     Health,
     HealthChanged,
     IntentOverdue,
+    SymbolSpecSeen,
     TrailingStopMoved,
 )
 from cmam.domain.profiles.choices import Reaction
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import DealId, OrderId
+from cmam.domain.values.ids import ChangeKey, DealId, OrderId, SourceKey
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.rules import RULES
@@ -790,6 +791,45 @@ def test_a_limited_risk_follower_opens_with_a_guaranteed_stop_or_not_at_all() ->
     pair = Pair(view=view)
     pair.opens(stop=price("1.09"), trailing=True)
     assert (pair.commands[0].guaranteed, pair.commands[0].trailing) == (True, False)
+
+
+@pytest.mark.parametrize("offered", [None, True, False])
+def test_nothing_opens_at_limited_risk_where_no_stop_may_be_guaranteed(offered: bool | None) -> None:
+    """With or without a stop it is skipped, and nothing is sent; where nobody has told, the broker is asked as ever."""
+    view = a_view((a_spec(guaranteed_stops=offered),), limited_risk=True)
+    for stop in (None, price("1.09")):
+        pair = Pair(view=view)
+        wanted = Reason.NO_GUARANTEED_STOP if offered is False else None if stop else Reason.STOP_REQUIRED
+        assert pair.opens(stop=stop).reason is wanted
+        assert len(pair.sent) == (wanted is None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "theirs", "wanted"),
+    [
+        ({"copy_guaranteed": "on"}, True, Reason.NO_GUARANTEED_STOP),
+        ({"copy_guaranteed": "on"}, False, None),
+        ({"copy_guaranteed": "on", "copy_sl": "off"}, True, None),
+        ({}, True, None),
+    ],
+)
+def test_a_guarantee_that_is_copied_is_skipped_where_there_is_none(
+    settings: dict[str, str], theirs: bool, wanted: Reason | None
+) -> None:
+    """A plain stop would be less than what was asked for; where no stop or no guarantee is copied nothing is amiss."""
+    pair = Pair(settings, view=a_view((a_spec(guaranteed_stops=False),)))
+    assert pair.opens(stop=price("1.09"), guaranteed=theirs).reason is wanted
+
+
+def test_a_symbol_that_offers_guaranteed_stops_later_is_opened_in() -> None:
+    """And one that offers them no longer is not."""
+    pair = Pair(view=a_view((a_spec(guaranteed_stops=False),), limited_risk=True))
+    found = []
+    for number, offered in enumerate((False, True, False)):
+        pair.fact(SymbolSpecSeen(spec=a_spec(guaranteed_stops=offered)))
+        source = SourceKey(f"p{number}")
+        found.append(pair.opens(key=ChangeKey(f"deal:{number}"), source=source, stop=price("1.09")).reason)
+    assert found == [Reason.NO_GUARANTEED_STOP, None, Reason.NO_GUARANTEED_STOP]
 
 
 def test_a_broker_that_confirms_and_shows_other_levels_is_not_asked_without_end() -> None:
