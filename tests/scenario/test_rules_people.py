@@ -5,6 +5,7 @@ EURUSD at `Same` trades at 1.08500 / 1.08510, the leader buys at 1.08508: a copy
 
 from __future__ import annotations
 
+from cmam.domain.events import AlertRaised
 from cmam.store.past.replay import verify
 from tests.rulebook import LEAD, SELL, UNIT, Case, Rulebook
 
@@ -246,5 +247,36 @@ def test_a_fixed_stop_that_has_trailed_stays_where_it_has_come_to() -> None:
     book.go(3)
     stops = {case.name: round(_stop(book, case.name), 4) for case in cases}
     assert stops == {"fixed": 1.0861, "net": 1.0861, "leader wins": 1.0861, "no more": 1.079}
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_what_a_person_adds_to_a_net_is_told_until_it_is_gone() -> None:
+    """20,000 of two copies and 7,000 by hand: told once, and taken back as he closes as much again."""
+    book = Rulebook([Case("net", "Same", {**UNITS, "volume.amount": "0.5"}, kind="netted")])
+    book.begin()
+    account = book.ids["net"]
+    first = book.person.buy(20_000 * UNIT)
+    book.person.buy(20_000 * UNIT)
+    book.go(3)
+    book.person.buy(7_000 * UNIT, account=account)
+    book.go(35)
+    (held,) = book.held("net")
+    assert held.volume == 27_000 * UNIT
+    view = book.view(account)
+    assert view is not None
+    assert view.alerts[f"beside {held.position}"].startswith(
+        f"Position {held.position} in EURUSD (buy) holds 7000.00 units that are no copy's"
+    )
+    book.person.close(first, 20_000 * UNIT)
+    book.go(20)
+    assert book.volumes("net") == [17_000 * UNIT]
+    book.person.close(held.position, 7_000 * UNIT, account=account)
+    book.go(20)
+    view = book.view(account)
+    assert view is not None
+    assert (book.volumes("net"), dict(view.alerts)) == ([10_000 * UNIT], {})
+    raised = [event.kind for event in book.events(account, AlertRaised)]
+    assert raised == [f"beside {held.position}"]
     assert verify(book.log.read_all()).is_identical
     assert book.stepper.failures == []
