@@ -280,3 +280,30 @@ def test_what_a_person_adds_to_a_net_is_told_until_it_is_gone() -> None:
     assert raised == [f"beside {held.position}"]
     assert verify(book.log.read_all()).is_identical
     assert book.stepper.failures == []
+
+
+def test_a_stop_that_a_person_takes_away_in_a_gap_in_which_the_leader_moves_his_is_set_anew() -> None:
+    """Before or after the leader did: no copy is without a stop while he has one. Where he leaves his alone it stays
+    away, and so it does once it is taken away in sight."""
+    cases = [Case("before", "Same", UNITS), Case("after", "Same", UNITS), Case("net", "Same", UNITS, kind="netted")]
+    book = Rulebook(cases)
+    book.begin()
+    person = book.person
+    position = person.buy(20_000 * UNIT, relativeStopLoss=500)
+    book.go(3)
+    mine = {name: book.held(name)[0].position for name in book.ids}
+    book.stepper.network.cut_all()
+    for name in ("before", "net"):
+        person.amend(mine[name], account=book.ids[name])
+    person.amend(position, stop=1.08100)
+    person.amend(mine["after"], account=book.ids["after"])
+    book.go(40)
+    assert {name: _stop(book, name) for name in mine} == dict.fromkeys(mine, 1.08102)
+    person.amend(mine["after"], account=book.ids["after"])
+    book.go(3)
+    book.stepper.network.cut_all()
+    person.amend(mine["before"], account=book.ids["before"])
+    book.go(40)
+    assert {name: _stop(book, name) for name in mine} == {"before": 0.0, "after": 0.0, "net": 1.08102}
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []

@@ -901,5 +901,11 @@ Told a moment late, it showed a copy as it was before it had grown: that was tou
 
 # --- 15 ---------------------------------------------------------------------------------------------------------------
 
+MOVED_IN_A_GAP = 15
+"""Where the leader has moved his stop while the follower's line told nothing, and a person has moved or taken away the
+copy's in the same gap, nothing tells who came last: the tighter one stands. The person's was pinned, and a copy whose
+stop he had taken away before stayed without one.
+"""
+
 RULES = 15
 """The newest."""
