@@ -133,6 +133,13 @@ def test_a_symbol_without_guaranteed_stops_is_told_of_at_limited_risk(limited: b
     assert (judged.decision.reason is Reason.NO_GUARANTEED_STOP) == limited
 
 
+def test_a_symbol_that_cannot_be_sold_short_is_told_of() -> None:
+    """Before the leader sells it for the first time."""
+    pair = Pair(view=a_view((a_spec(short_selling=False),)))
+    (found,) = pairings(a_view((a_spec(),)), pair.view, pair.link, {}, {}, frozenset())
+    assert found.remarks == ("it cannot be sold short",)
+
+
 def test_an_unmapped_symbol_says_what_keeps_it_from_the_one_like_it() -> None:
     """A symbol of a like name and another lot is not taken, and the difference is told with its numbers."""
     pair = Pair({})
