@@ -61,6 +61,7 @@ class Opened:
     money_digits: int = 2
     access_rights: str = ""
     leverage_cents: int = 0
+    limited_risk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,7 @@ class Enquiry:
             money_digits=trader.money_digits,
             access_rights=trader.access.value,
             leverage_cents=trader.leverage_cents,
+            limited_risk=trader.limited_risk,
         )
 
     # --- asking -------------------------------------------------------------------------------------------------------

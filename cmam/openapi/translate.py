@@ -328,6 +328,7 @@ def symbol_spec(wire: model.ProtoOASymbol, name: SymbolName, assets: Mapping[Ass
         schedule_zone=words(wire.scheduleTimeZone) or "UTC",
         schedule=tuple(Interval(start_s=span.startSecond, end_s=span.endSecond) for span in wire.schedule),
         holidays=tuple(_holiday(day) for day in wire.holiday),
+        guaranteed_stops=wire.guaranteedStopLoss if wire.HasField("guaranteedStopLoss") else None,
     )
 
 

@@ -256,7 +256,7 @@ MUTATIONS = (
     Mutation(
         "a person's stop is undone",
         "cmam/domain/folds/endings.py",
-        "pinned_stop=Price(event.after) if copy.goal.pins else None, applied=None",
+        "pinned_stop=pinned if copy.goal.pins else None, applied=None",
         "pinned_stop=None, applied=None",
         (LEVELS,),
     ),

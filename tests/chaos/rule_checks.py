@@ -126,6 +126,7 @@ GROUNDS: Mapping[Reason, Callable[[Taken], bool]] = {
     Reason.IGNORE_NEW: _is_set("ignore_new"),
     Reason.ORDER_TYPE_EXCLUDED: lambda one: is_excluded(one, is_pending=one.change.kind is ChangeKind.ORDER_PLACED),
     Reason.STOP_REQUIRED: _is_set("require_stop"),
+    Reason.NO_GUARANTEED_STOP: _is_set("copy_guaranteed"),
     Reason.NO_STOP_REVERSED: _has_no_stop,
     Reason.PRICE_AWAY: _is_too_far,
     Reason.NOT_BETTER: _is_set("wait_for_better"),

@@ -299,6 +299,14 @@ class TestAccounts:
         assert (shown["positions"], shown["pendings"], shown["access"]) == (0, 0, "full_access")
         assert shown["token"] == "••••"
         assert (shown["equity"], shown["margin"]) == (shown["balance"], "0.00")
+        assert shown["limited_risk"] is False
+
+    def test_an_account_of_limited_risk_is_called_one(
+        self, configured: Person, ready: ReadyInfo, tmp_path: Path
+    ) -> None:
+        """It opens with a guaranteed stop only, which nothing else of it shows."""
+        configured.types("account", "add", "--token-file", str(ready_file(ready, tmp_path)))
+        assert configured.types("account", "show", "41000008", "--json").lines[0]["limited_risk"] is True
 
     def test_holdings_and_history_are_the_brokers_own(
         self, configured: Person, ready: ReadyInfo, tmp_path: Path

@@ -11,7 +11,7 @@ from cmam.domain.events import ChangeDecided, RequestRefused
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
-from tests.rulebook import UNIT, Case, Rulebook
+from tests.rulebook import GBPUSD, UNIT, Case, Rulebook
 
 UNITS = {"volume.basis": "units"}
 
@@ -153,3 +153,49 @@ def test_growth_of_a_limited_position_is_left_out() -> None:
     assert [(p.tradeData.volume // UNIT, p.guaranteedStopLoss) for p in _shown(book, "one")] == [(10_000, True)]
     assert _reasons(book, "one") == ["stop_required"]
     assert not book.events(book.ids["one"], RequestRefused)
+
+
+def test_nothing_is_sent_in_a_symbol_whose_stops_may_not_be_guaranteed() -> None:
+    """Position, order and add are skipped by a name, and nothing is refused; told that it has changed, it is copied."""
+    book = Rulebook([_case("one"), Case("free", "Dear", {**UNITS, "copy_guaranteed": "on"})])
+    book.begin()
+    position = book.person.buy(10_000 * UNIT, symbol=GBPUSD, relativeStopLoss=900)
+    book.person.place(model.LIMIT, 20_000 * UNIT, symbol=GBPUSD, price=1.26000, relativeStopLoss=700)
+    book.go(2)
+    book.person.buy(10_000 * UNIT, symbol=GBPUSD, positionId=position)
+    book.go(2)
+    assert _reasons(book, "one") == ["no_guaranteed_stop", "no_guaranteed_stop", "no_copy"]
+    assert (_shown(book, "one"), len(_shown(book, "free"))) == ([], 2)
+    _offers(book, "GBPUSD", "true")
+    book.person.buy(30_000 * UNIT, symbol=GBPUSD, relativeStopLoss=900)
+    book.go(2)
+    assert [(p.tradeData.volume // UNIT, p.guaranteedStopLoss) for p in _shown(book, "one")] == [(30_000, True)]
+    assert not any(book.events(book.ids[name], RequestRefused) for name in book.ids)
+    assert verify(book.log.read_all()).is_identical
+
+
+def test_a_symbol_that_offers_guaranteed_stops_no_longer_is_left_as_it_is() -> None:
+    """What is held stays and is closed with the leader's; what rests ends as he amends it; nothing new is opened."""
+    book = Rulebook([_case("one")])
+    book.begin()
+    position = book.person.buy(10_000 * UNIT, relativeStopLoss=900)
+    order = book.person.place(model.LIMIT, 20_000 * UNIT, price=1.08000, relativeStopLoss=700)
+    book.go(2)
+    _offers(book, "EURUSD", "false")
+    assert len(_shown(book, "one")) == 2
+    book.person.amend_order(order, volume=20_000 * UNIT, limitPrice=1.08100, relativeStopLoss=800)
+    book.person.buy(10_000 * UNIT, relativeStopLoss=900)
+    book.go(2)
+    assert [p.tradeData.volume // UNIT for p in _shown(book, "one")] == [10_000]
+    assert _reasons(book, "one") == ["no_guaranteed_stop"]
+    book.person.close(position, 10_000 * UNIT)
+    book.go(2)
+    assert _shown(book, "one") == []
+    assert not book.events(book.ids["one"], RequestRefused)
+    assert verify(book.log.read_all()).is_identical
+
+
+def _offers(book: Rulebook, symbol: str, word: str) -> None:
+    """The broker says of a symbol whether its stops may be guaranteed, and every account is told that it changed."""
+    book.broker.set_fault("symbol", {"broker": "Dear", "symbol": symbol, "set": f"guaranteed={word}"})
+    book.go(2)

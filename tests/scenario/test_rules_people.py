@@ -5,6 +5,7 @@ EURUSD at `Same` trades at 1.08500 / 1.08510, the leader buys at 1.08508: a copy
 
 from __future__ import annotations
 
+from cmam.domain.events import AlertRaised
 from cmam.store.past.replay import verify
 from tests.rulebook import LEAD, SELL, UNIT, Case, Rulebook
 
@@ -246,5 +247,63 @@ def test_a_fixed_stop_that_has_trailed_stays_where_it_has_come_to() -> None:
     book.go(3)
     stops = {case.name: round(_stop(book, case.name), 4) for case in cases}
     assert stops == {"fixed": 1.0861, "net": 1.0861, "leader wins": 1.0861, "no more": 1.079}
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_what_a_person_adds_to_a_net_is_told_until_it_is_gone() -> None:
+    """20,000 of two copies and 7,000 by hand: told once, and taken back as he closes as much again."""
+    book = Rulebook([Case("net", "Same", {**UNITS, "volume.amount": "0.5"}, kind="netted")])
+    book.begin()
+    account = book.ids["net"]
+    first = book.person.buy(20_000 * UNIT)
+    book.person.buy(20_000 * UNIT)
+    book.go(3)
+    book.person.buy(7_000 * UNIT, account=account)
+    book.go(35)
+    (held,) = book.held("net")
+    assert held.volume == 27_000 * UNIT
+    view = book.view(account)
+    assert view is not None
+    assert view.alerts[f"beside {held.position}"].startswith(
+        f"Position {held.position} in EURUSD (buy) holds 7000.00 units that are no copy's"
+    )
+    book.person.close(first, 20_000 * UNIT)
+    book.go(20)
+    assert book.volumes("net") == [17_000 * UNIT]
+    book.person.close(held.position, 7_000 * UNIT, account=account)
+    book.go(20)
+    view = book.view(account)
+    assert view is not None
+    assert (book.volumes("net"), dict(view.alerts)) == ([10_000 * UNIT], {})
+    raised = [event.kind for event in book.events(account, AlertRaised)]
+    assert raised == [f"beside {held.position}"]
+    assert verify(book.log.read_all()).is_identical
+    assert book.stepper.failures == []
+
+
+def test_a_stop_that_a_person_takes_away_in_a_gap_in_which_the_leader_moves_his_is_set_anew() -> None:
+    """Before or after the leader did: no copy is without a stop while he has one. Where he leaves his alone it stays
+    away, and so it does once it is taken away in sight."""
+    cases = [Case("before", "Same", UNITS), Case("after", "Same", UNITS), Case("net", "Same", UNITS, kind="netted")]
+    book = Rulebook(cases)
+    book.begin()
+    person = book.person
+    position = person.buy(20_000 * UNIT, relativeStopLoss=500)
+    book.go(3)
+    mine = {name: book.held(name)[0].position for name in book.ids}
+    book.stepper.network.cut_all()
+    for name in ("before", "net"):
+        person.amend(mine[name], account=book.ids[name])
+    person.amend(position, stop=1.08100)
+    person.amend(mine["after"], account=book.ids["after"])
+    book.go(40)
+    assert {name: _stop(book, name) for name in mine} == dict.fromkeys(mine, 1.08102)
+    person.amend(mine["after"], account=book.ids["after"])
+    book.go(3)
+    book.stepper.network.cut_all()
+    person.amend(mine["before"], account=book.ids["before"])
+    book.go(40)
+    assert {name: _stop(book, name) for name in mine} == {"before": 0.0, "after": 0.0, "net": 1.08102}
     assert verify(book.log.read_all()).is_identical
     assert book.stepper.failures == []

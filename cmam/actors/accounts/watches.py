@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cmam.actors import messages as m
 from cmam.actors.accounts.asides import Asides
 from cmam.actors.accounts.desk import Desk
@@ -10,7 +12,7 @@ from cmam.clock import SECOND_US
 from cmam.domain.deciding.inputs import symbols_to_sample
 from cmam.domain.events import Health, QuotesSampled
 from cmam.domain.guarding import guards
-from cmam.domain.turns import margin_calls
+from cmam.domain.turns import added, margin_calls
 from cmam.domain.turns.blindness import watch_blind
 from cmam.domain.turns.timing import outside
 from cmam.domain.values.ids import AccountId
@@ -35,6 +37,7 @@ class Watches:
         self._guarded = guards.Memory()
         self._is_guarding = False
         self._is_sampling = False
+        self._added: Mapping[str, str] = {}
 
     # --- guards ---------------------------------------------------------------------------------------------------
 
@@ -77,12 +80,25 @@ class Watches:
         for overdue in tuple(outside(desk.view, links, now)) if desk.is_reconciled else ():
             desk.fact(overdue)
         self._look_at_margin()
+        self._look_at_nets()
         desk.remind(SIGHT_US, "sight")
 
     def _is_in_sight(self, account: AccountId) -> bool:
         desk = self._desk
         view = desk.view if account == desk.view.account else desk.ports.status.view(account)
         return view is not None and view.health is Health.RECONCILED
+
+    def _look_at_nets(self) -> None:
+        """Say what others have added to nets once it is there at two looks, and take it back once it is gone."""
+        desk = self._desk
+        if not desk.is_reconciled:
+            return
+        before, self._added = self._added, added.said(desk.view)
+        for kind, text in self._added.items():
+            if before.get(kind) == text:
+                desk.alert(m.Alert(kind, text))
+        for kind in [kind for kind in desk.view.alerts if kind.startswith(added.KIND) and kind not in self._added]:
+            desk.alert(m.Alert(kind))
 
     # --- margin calls ---------------------------------------------------------------------------------------------
 

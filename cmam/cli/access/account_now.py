@@ -60,6 +60,7 @@ def asked(settings: Settings, vault: Vault, known: KnownAccount, *, with_history
         "currency": opened.currency,
         "access": opened.access_rights,
         "leverage": f"1:{opened.leverage_cents / 100:g}",
+        "limited_risk": opened.limited_risk,
         "positions": len(worth.positions),
         "pendings": len(worth.orders),
         "open_positions": _positions(worth, places),

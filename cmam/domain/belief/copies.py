@@ -188,6 +188,7 @@ BY_GATES = frozenset(
         Reason.NO_STOP,
         Reason.NO_STOP_REVERSED,
         Reason.STOP_REQUIRED,
+        Reason.NO_GUARANTEED_STOP,
         Reason.STOP_TOO_CLOSE,
         Reason.STOP_TOO_TIGHT,
         Reason.STOP_NOT_A_RISK,
@@ -293,6 +294,8 @@ class Copy:
     """The requests to open or place it that were refused: a server may do one all the same."""
     told_levels: tuple[Price | None, Price | None] | None = None
     """The leader's stop and target as they were told last."""
+    stop_moved_us: int = 0
+    """When the leader's stop was last told to be another one."""
     levels_until_us: int = 0
     """Until when the broker may still be setting the levels that an order of ours carried, after each of its fills."""
     own_shift: Distance | None = None

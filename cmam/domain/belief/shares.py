@@ -27,6 +27,7 @@ from cmam.domain.values.rules import (
     SIDES_CLOSE_TOGETHER,
 )
 from cmam.domain.values.symbols import SymbolSpec
+from cmam.domain.values.trades import Position
 
 MOVING = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE, CommandKind.CLOSE)
 UNTOLD = (IntentState.UNKNOWN,)
@@ -233,7 +234,16 @@ def told_by_net(view: AccountView, share: Copy, close: Intent) -> AccountView:
     return view
 
 
-# --- what somebody else took off the net ----------------------------------------------------------------------------
+# --- what somebody else has put on the net, or took off it ----------------------------------------------------------
+
+
+def beside(view: AccountView, position: Position) -> Volume:
+    """What a net holds on its own side beyond all of its shares: somebody else has added it. Nothing where it has no
+    share at all: then all of it is somebody else's."""
+    if not any(share.volume > 0 for share in shares_of(view, position.symbol)):
+        return Volume(0)
+    more = position.volume - net_of_ledger(view, position.symbol) * position.side.sign
+    return Volume(max(0, min(more, position.volume)))
 
 
 def losses(view: AccountView, symbol: SymbolId) -> Iterator[tuple[Copy, Volume]]:

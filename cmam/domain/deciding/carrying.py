@@ -142,6 +142,11 @@ def _is_bare(draft: Draft) -> bool:
 def _needs_stop(draft: Draft, asked: Plan) -> Reason | None:
     policy = draft.policy
     is_limited = draft.view.trader is not None and draft.view.trader.limited_risk
+    is_bound = draft.is_guaranteed and (is_limited or asked.has_stop)
+    if is_bound and draft.symbol.guaranteed_stops is False:  # None: nobody has told, and the broker will
+        why = "an account of limited risk opens with one only" if is_limited else "the leader's stop is guaranteed"
+        draft.note("guaranteed_stops", "none", f"{draft.symbol.name} offers none, and {why}")
+        return Reason.NO_GUARANTEED_STOP
     if asked.has_stop:
         return None
     if draft.is_turned and policy.copy_sl and not policy.reverse_without_stop:

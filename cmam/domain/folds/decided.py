@@ -89,6 +89,8 @@ def take_decision(view: AccountView, event: ChangeDecided, at_us: int) -> Accoun
     copy = _as_set_since(view, known, event, event.goal) if change.restored else known
     copy = _moved_with_order(view, _unpinned(view, copy, event.goal), event.goal)
     copy = replace(copy, goal=event.goal, refusals=0, retry_at_us=0, change=known.change)
+    if event.goal.leader_stop != known.goal.leader_stop:
+        copy = replace(copy, stop_moved_us=at_us)
     copy = restored.answered(view, copy, change) if copy.restored is not None else copy
     copy = targets.moved(view, copy, known.goal, event.inputs.quotes)
     if view.rules >= ADDS_IN_VAIN:

@@ -15,6 +15,7 @@ from cmam.domain.events import (
     CopyOverdue,
     CopyTouched,
     Goal,
+    Health,
     StopOutSeen,
     Wait,
 )
@@ -30,6 +31,7 @@ from cmam.domain.values.rules import (
     ADDS_IN_VAIN,
     FIXED_STOPS_TRAILED,
     LOSSES_REJOIN,
+    MOVED_IN_A_GAP,
     OWN_STOPS_STAY,
     PARTS_REST,
     PEOPLE_MOVE_TRAILING,
@@ -39,7 +41,7 @@ from cmam.domain.values.rules import (
     TURNED_ORDERS,
 )
 from cmam.domain.wanted import targets
-from cmam.domain.wanted.levels import fixed_at, tighter
+from cmam.domain.wanted.levels import fixed_at, tighter, wanted_levels
 from cmam.domain.wanted.resting import as_shown
 
 FINISHED_REMEMBERED = 128
@@ -245,7 +247,8 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
                     view = with_loss(view, copy, event.before - event.after)
                 return rejoined(view, copy.symbol) if view.rules >= LOSSES_REJOIN else view
         case "stop":
-            copy = replace(copy, pinned_stop=Price(event.after) if copy.goal.pins else None, applied=None)
+            pinned = None if _is_moved_tighter(view, copy, event.after) else Price(event.after)
+            copy = replace(copy, pinned_stop=pinned if copy.goal.pins else None, applied=None)
             if copy.goal.leader_stop is None and copy.goal.fixed_stop is None and view.rules >= PEOPLE_TRAIL:
                 copy = replace(copy, own_stop=Price(event.after) if event.after else None)
             elif event.before and view.rules >= PEOPLE_MOVE_TRAILING:
@@ -264,6 +267,17 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
         case _:
             pass
     return put(view, copy)
+
+
+def _is_moved_tighter(view: AccountView, copy: Copy, stop: int) -> bool:
+    """Whether the leader's stop is tighter than what a person has made of the copy's out of sight, and was moved in the
+    same gap, too: nothing tells which came last, and of both the one that risks less stands."""
+    spec = view.specs.get(copy.symbol)
+    is_gap = view.health is not Health.RECONCILED and copy.stop_moved_us > view.in_sight_us
+    if spec is None or not is_gap or view.rules < MOVED_IN_A_GAP:
+        return False
+    own, by_hand = wanted_levels(spec, copy.side, copy.goal, copy.open_price).stop, Price(stop) if stop else None
+    return own is not None and own != by_hand and tighter(copy.side, own, by_hand) == own
 
 
 def _without_waiting(view: AccountView, copy: Copy, event: CopyTouched) -> tuple[AccountView, Copy]:

@@ -283,7 +283,8 @@ SETTINGS: tuple[Setting, ...] = (
     switch(
         "copy_guaranteed",
         "off",
-        "Ask for a guaranteed stop where the leader has one. At limited risk it is always asked for.",
+        "Ask for a guaranteed stop where the leader has one; where the symbol offers none, nothing is opened. "
+        "At limited risk it is always asked for.",
     ),
     offset(
         "sl_offset",

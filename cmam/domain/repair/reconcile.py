@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cmam.domain.belief.copies import Copy, IntentState
+from cmam.domain.belief.shares import beside
 from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.arithmetic import fraction_text
 from cmam.domain.events import CopyRebuilt, Finding, FindingKind, Health, Remedy, Wait
@@ -95,7 +96,8 @@ FINDINGS: Mapping[FindingKind, FindingRow] = {
         "Another store's copy.", "Its leader's trades are not copied (`other_copier`) until `cmam profile adopt`."
     ),
     FindingKind.HUMAN: FindingRow(
-        "A person's own trade, or a stop or target that a person moved.", "Nothing: it stays as it is."
+        "A person's own trade, what a person has added to a net, or a stop or target that a person moved.",
+        "Nothing: it stays as it is.",
     ),
 }
 
@@ -353,6 +355,9 @@ def _human(view: AccountView) -> Iterator[Finding]:
     for number in sorted(view.positions):
         if number not in attached and read_label(view.positions[number].label) is None:
             text = f"position {number} is nobody's copy"
+            yield _finding(FindingKind.HUMAN, Remedy.NOTHING, position=number, text=text)
+        elif view.is_netted() and (more := beside(view, view.positions[number])):
+            text = f"position {number} holds {units_text(more)} units that are no copy's"
             yield _finding(FindingKind.HUMAN, Remedy.NOTHING, position=number, text=text)
     for copy in view.copies.values():
         pins = (copy.pinned_stop, copy.pinned_target, copy.pinned_trailing)

@@ -84,6 +84,7 @@ KNOBS: Mapping[Reason, tuple[Knob, ...]] = {
         k.choice("fixed_sl", *_USUAL_PIPS),
     ),
     Reason.STOP_REQUIRED: (k.choice("require_stop", "off"), k.leader_stop, k.choice("fixed_sl", *_USUAL_PIPS)),
+    Reason.NO_GUARANTEED_STOP: (k.choice("copy_guaranteed", "off"), k.guaranteed),
     Reason.STOP_TOO_CLOSE: (k.choice("bad_stop", "widen"), k.up("sl_offset", k.PIPS), k.up("fixed_sl", k.PIPS)),
     Reason.STOP_TOO_TIGHT: (
         k.down("risk_min_stop", k.PIPS),

@@ -157,6 +157,10 @@ def _remarks(
         yield "its lot size, digits or step have changed: confirm it"
     if not spec.enabled or spec.trading_mode.value != "enabled":
         yield f"the follower's broker does not trade it now ({spec.trading_mode.value})"
+    if not spec.short_selling:
+        yield "it cannot be sold short"
+    if spec.guaranteed_stops is False and follower.trader is not None and follower.trader.limited_risk:
+        yield "it has no guaranteed stops, and an account of limited risk opens with one only: nothing is copied in it"
     if mine is None:
         return
     if policy.counts_in_lots and lots_were(leader, mine.symbol):

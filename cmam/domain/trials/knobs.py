@@ -440,6 +440,18 @@ def tradable(case: Case, reason: Reason) -> Tried | None:
     return Alteration(what="symbol", was=was, needs=needs), altered
 
 
+def guaranteed(case: Case, reason: Reason) -> Tried | None:
+    """A symbol whose stops may be guaranteed."""
+    spec = _traded(case)
+    if spec is None:
+        return None
+    specs = {**case.view.specs, spec.symbol: dataclass_replace(spec, guaranteed_stops=True)}
+    altered = case.with_view(specs=specs)
+    if not gets_past(altered, reason):
+        return None
+    return Alteration(what="symbol", was="it has none", needs=f"{spec.name} with guaranteed stops"), altered
+
+
 def kind_of(change: Change) -> str:
     """The type of the leader's original order, as `order_types` names it."""
     kind: OrderKind = change.origin_type

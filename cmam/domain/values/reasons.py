@@ -66,6 +66,7 @@ class Reason(StrEnum):
     NO_STOP = "no_stop"
     NO_STOP_REVERSED = "no_stop_reversed"
     STOP_REQUIRED = "stop_required"
+    NO_GUARANTEED_STOP = "no_guaranteed_stop"
     STOP_TOO_CLOSE = "stop_too_close"
     STOP_TOO_TIGHT = "stop_too_tight"
     STOP_NOT_A_RISK = "stop_not_a_risk"
@@ -294,6 +295,12 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "asks for one too, and an add there never has one.",
         "The copy's final stop, `require_stop`, the account's kind.",
         "A stop in the leader's trade, or `fixed_sl`. Nothing helps an add at limited risk.",
+    ),
+    Reason.NO_GUARANTEED_STOP: ReasonRow(
+        "The copy's stop would have to be guaranteed, and the follower's symbol offers no guaranteed stops. An account "
+        "of limited risk asks for one with every open, `copy_guaranteed` where the leader's stop is guaranteed.",
+        "The symbol's guaranteedStopLoss, the account's kind, `copy_guaranteed`, the leader's stop.",
+        "A symbol with guaranteed stops. `copy_guaranteed=off` where the account is not of limited risk.",
     ),
     Reason.STOP_TOO_CLOSE: ReasonRow(
         "The stop is nearer than the follower's symbol allows.",

@@ -910,6 +910,7 @@ good, and so was the rest.
 PARTS_TOLD_FILLED = 15
 """An order that is told as filled and has executed less than its volume may fill on. Its rest was asked for at once,
 and for a moment the copy held more than it should.
+"""
 
 PARTS_OF_NOTHING = 15
 """Nothing opens while a guard's percentage is of nothing or less: of an account without money, or of an initial balance
@@ -934,6 +935,12 @@ the order fills next. All of it rested here beside that position, and filled a s
 QUOTES_OF_NOW = 15
 """A quote that is older than `input_max_age` carries no price, level or range from one broker to the other: that of the
 follower, and of the leader where none of now is known. They were those of whenever one had come last.
+"""
+
+MOVED_IN_A_GAP = 15
+"""Where the leader has moved his stop while the follower's line told nothing, and a person has moved or taken away the
+copy's in the same gap, nothing tells who came last: the tighter one stands. The person's was pinned, and a copy whose
+stop he had taken away before stayed without one.
 """
 
 RULES = 15

@@ -96,6 +96,8 @@ class SymbolSpec:
     schedule_zone: str = "UTC"
     schedule: tuple[Interval, ...] = ()
     holidays: tuple[Holiday, ...] = ()
+    guaranteed_stops: bool | None = None
+    """Whether a stop may be guaranteed; None where nobody has told, as in records before form 13."""
 
     @property
     def step(self) -> int:

@@ -185,6 +185,17 @@ def test_shorts_and_other_copiers_and_netted_positions() -> None:
     assert (reason(other), told(other)) == (Reason.OTHER_COPIER, ["no other copier on the account (there was one)"])
 
 
+def test_a_guarantee_that_is_not_to_be_had_is_not_copied_or_offered() -> None:
+    """At limited risk the symbol alone helps; else the setting that asked for it does."""
+    bare = a_spec(guaranteed_stops=False)
+    change = a_change(stop=price("1.09"), guaranteed=True)
+    limited = case_of(Pair(view=a_view((bare,), limited_risk=True)), change)
+    assert reason(limited) is Reason.NO_GUARANTEED_STOP
+    assert told(limited) == ["EURUSD with guaranteed stops (it has none)"]
+    copied = case_of(Pair({"copy_guaranteed": "on"}, view=a_view((bare,))), change)
+    assert told(copied)[0] == "copy_guaranteed=off (was on)"
+
+
 def test_a_changed_symbol_is_cured_by_a_persons_look() -> None:
     """Nobody confirmed the new step yet."""
     pair = Pair()

@@ -15,7 +15,7 @@ from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.trades import AccountType, CloseDetail, Deal, Order, OrderStatus, OrderType
-from tests.factories import LOT, Pair, a_spec, a_view, price
+from tests.factories import LOT, Pair, a_change, a_spec, a_view, price
 
 HOUR_MS = 3_600_000
 AT_MS = 1_600_000_000_000  # 2020-09-13 12:26:40 UTC, a Sunday
@@ -121,6 +121,23 @@ def test_a_leaders_changed_lot_is_told_to_who_counts_in_lots() -> None:
         pair = Pair(settings)
         (found,) = [one for one in pairings(leader, pair.view, pair.link, {}, {}, frozenset()) if one.name == "EURUSD"]
         assert found.remarks == remarks
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_a_symbol_without_guaranteed_stops_is_told_of_at_limited_risk(limited: bool) -> None:
+    """Before anything moves, and of each trade in it too."""
+    pair = Pair(view=a_view((a_spec(guaranteed_stops=False),), limited_risk=limited))
+    (found,) = pairings(a_view((a_spec(),)), pair.view, pair.link, {}, {}, frozenset())
+    assert [remark.split(",")[0] for remark in found.remarks] == ["it has no guaranteed stops"] * limited
+    judged = judge(a_view(), pair.view, pair.link, {}, {}, a_change(stop=price("1.09")))
+    assert (judged.decision.reason is Reason.NO_GUARANTEED_STOP) == limited
+
+
+def test_a_symbol_that_cannot_be_sold_short_is_told_of() -> None:
+    """Before the leader sells it for the first time."""
+    pair = Pair(view=a_view((a_spec(short_selling=False),)))
+    (found,) = pairings(a_view((a_spec(),)), pair.view, pair.link, {}, {}, frozenset())
+    assert found.remarks == ("it cannot be sold short",)
 
 
 def test_an_unmapped_symbol_says_what_keeps_it_from_the_one_like_it() -> None:

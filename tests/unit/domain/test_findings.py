@@ -26,7 +26,7 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId, PositionId, SourceKey, StoreId
 from cmam.domain.values.naming import label_of, read_label
 from cmam.domain.values.quantities import Side, Volume
-from cmam.domain.values.trades import ExecutionKind, OrderStatus, Position
+from cmam.domain.values.trades import AccountType, ExecutionKind, OrderStatus, Position
 from cmam.domain.wanted.unasked import asking, still_unasked, unasked
 from tests.factories import LEADER, LINK, LOT, STORE, Pair, a_view, price
 
@@ -249,6 +249,20 @@ def test_human_levels() -> None:
     moved = pair.held[own.position] = replace(own, stop=price("1.095"), updated_ms=pair.now_us // 1_000)
     pair.fact(pair.protective(ExecutionKind.ORDER_REPLACED, moved, is_server=False))
     assert _kinds(_found(pair, _held())) == {FindingKind.HUMAN: Remedy.NOTHING}
+
+
+def test_human_on_a_net() -> None:
+    """Of a net that holds more than its shares it is named how much of it is a person's."""
+    pair = Pair(view=a_view(kind=AccountType.NETTED))
+    pair.opens(stop=price("1.09"))
+    pair.answer()
+    pair.passes(MINUTE_US)
+    ((number, held),) = pair.held.items()
+    pair.held[number] = replace(held, volume=Volume(held.volume + LOT // 2), updated_ms=held.updated_ms + 1)
+    pair.fact(pair.reconciled())
+    (found,) = _found(pair, _held())
+    assert (found.kind, found.remedy, found.position) == (FindingKind.HUMAN, Remedy.NOTHING, number)
+    assert found.text == f"position {number} holds 50000.00 units that are no copy's"
 
 
 def test_each_kind_has_a_case_here() -> None:

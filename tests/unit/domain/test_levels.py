@@ -14,15 +14,18 @@ from cmam.domain.events import (
     GuardTripped,
     Health,
     HealthChanged,
+    IntentDropped,
     IntentOverdue,
+    RulesBegan,
+    SymbolSpecSeen,
     TrailingStopMoved,
 )
 from cmam.domain.profiles.choices import Reaction
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import DealId, OrderId
+from cmam.domain.values.ids import ChangeKey, DealId, OrderId, SourceKey
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules import MOVED_IN_A_GAP, RULES
 from cmam.domain.values.symbols import DistanceIn, SymbolSpec
 from cmam.domain.values.trades import ExecutionKind, OrderStatus
 from tests.factories import LINK, LOT, Pair, a_change, a_quote, a_spec, a_view, price
@@ -382,6 +385,74 @@ def test_a_persons_level_is_pinned_until_the_leader_sets_a_tighter_one() -> None
         pair.protects(stop=wanted, target="1.12")
         pair.answer()
         assert levels(pair) == (price(shown), price("1.12"))
+
+
+def by_hand_in_a_silence(by_hand: str | None, *, moved: str, when: str, rules: int = RULES) -> Pair:
+    """Bought with its stop at 1.095. Its line tells nothing for a minute before it is given up: in it a person puts the
+    stop elsewhere. The leader has moved his before that, or in it, and then the request for it has not left."""
+    pair = Pair()
+    pair.fact(RulesBegan(rules=rules))
+    pair.opens(stop=price("1.095"))
+    pair.answer(at="1.10000")
+    pair.passes(1_000_000)
+    if when == "before":
+        pair.protects(stop=moved)
+        pair.answer()
+    pair.passes(30_000_000)
+    (held,) = pair.held.values()
+    stop = None if by_hand is None else price(by_hand)
+    pair.held[held.position] = replace(held, stop=stop, updated_ms=pair.now_us // 1_000)
+    pair.passes(30_000_000)
+    if when == "in it":
+        pair.protects(stop=moved)
+    pair.fact(HealthChanged(health=Health.DOWN, silent_us=45_000_000))
+    for intent in pair.lose():
+        pair.fact(IntentDropped(intent=intent.intent, reason="the line was lost"))
+    pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
+    pair.answer()
+    return pair
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "moved", "when", "shown"),
+    [
+        (None, "1.096", "in it", "1.096"),
+        (None, "1.094", "in it", "1.094"),
+        ("1.093", "1.096", "in it", "1.096"),
+        ("1.098", "1.096", "in it", "1.098"),
+        (None, "1.096", "before", None),
+        ("1.093", "1.096", "before", "1.093"),
+    ],
+)
+def test_of_a_leaders_stop_and_a_persons_in_one_silence_the_tighter_one_stands(
+    by_hand: str | None, moved: str, when: str, shown: str | None
+) -> None:
+    """Nothing tells which came last, and a copy without a stop while its leader has one is the greater risk. What the
+    leader had moved before the silence tells nothing of it: the person came last, and his is pinned."""
+    pair = by_hand_in_a_silence(by_hand, moved=moved, when=when)
+    assert levels(pair)[0] == (None if shown is None else price(shown))
+    pair.protects(stop=moved, target="1.12")
+    pair.answer()
+    assert levels(pair) == (None if shown is None else price(shown), price("1.12"))
+
+
+def test_a_person_who_takes_a_stop_away_in_a_later_gap_is_heard() -> None:
+    """The leader moved his in the one before: what has been seen since is told apart."""
+    pair = by_hand_in_a_silence(None, moved="1.096", when="in it")
+    pair.passes(5_000_000)
+    pair.fact(HealthChanged(health=Health.DOWN))
+    (held,) = pair.held.values()
+    pair.held[held.position] = replace(held, stop=None, updated_ms=pair.now_us // 1_000)
+    pair.passes(5_000_000)
+    pair.hears([pair.reconciled(), HealthChanged(health=Health.RECONCILED)])
+    pair.answer()
+    assert (levels(pair)[0], pair.copy.pinned_stop) == (None, 0)
+
+
+def test_logs_of_before_keep_a_persons_stop_of_a_silence() -> None:
+    """What was derived then is derived again: the copy stayed without a stop."""
+    pair = by_hand_in_a_silence(None, moved="1.096", when="in it", rules=MOVED_IN_A_GAP - 1)
+    assert (levels(pair)[0], pair.copy.pinned_stop) == (None, 0)
 
 
 def test_a_persons_target_is_pinned_too() -> None:
@@ -790,6 +861,45 @@ def test_a_limited_risk_follower_opens_with_a_guaranteed_stop_or_not_at_all() ->
     pair = Pair(view=view)
     pair.opens(stop=price("1.09"), trailing=True)
     assert (pair.commands[0].guaranteed, pair.commands[0].trailing) == (True, False)
+
+
+@pytest.mark.parametrize("offered", [None, True, False])
+def test_nothing_opens_at_limited_risk_where_no_stop_may_be_guaranteed(offered: bool | None) -> None:
+    """With or without a stop it is skipped, and nothing is sent; where nobody has told, the broker is asked as ever."""
+    view = a_view((a_spec(guaranteed_stops=offered),), limited_risk=True)
+    for stop in (None, price("1.09")):
+        pair = Pair(view=view)
+        wanted = Reason.NO_GUARANTEED_STOP if offered is False else None if stop else Reason.STOP_REQUIRED
+        assert pair.opens(stop=stop).reason is wanted
+        assert len(pair.sent) == (wanted is None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "theirs", "wanted"),
+    [
+        ({"copy_guaranteed": "on"}, True, Reason.NO_GUARANTEED_STOP),
+        ({"copy_guaranteed": "on"}, False, None),
+        ({"copy_guaranteed": "on", "copy_sl": "off"}, True, None),
+        ({}, True, None),
+    ],
+)
+def test_a_guarantee_that_is_copied_is_skipped_where_there_is_none(
+    settings: dict[str, str], theirs: bool, wanted: Reason | None
+) -> None:
+    """A plain stop would be less than what was asked for; where no stop or no guarantee is copied nothing is amiss."""
+    pair = Pair(settings, view=a_view((a_spec(guaranteed_stops=False),)))
+    assert pair.opens(stop=price("1.09"), guaranteed=theirs).reason is wanted
+
+
+def test_a_symbol_that_offers_guaranteed_stops_later_is_opened_in() -> None:
+    """And one that offers them no longer is not."""
+    pair = Pair(view=a_view((a_spec(guaranteed_stops=False),), limited_risk=True))
+    found = []
+    for number, offered in enumerate((False, True, False)):
+        pair.fact(SymbolSpecSeen(spec=a_spec(guaranteed_stops=offered)))
+        source = SourceKey(f"p{number}")
+        found.append(pair.opens(key=ChangeKey(f"deal:{number}"), source=source, stop=price("1.09")).reason)
+    assert found == [Reason.NO_GUARANTEED_STOP, None, Reason.NO_GUARANTEED_STOP]
 
 
 def test_a_broker_that_confirms_and_shows_other_levels_is_not_asked_without_end() -> None:

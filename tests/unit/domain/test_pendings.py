@@ -15,7 +15,7 @@ from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.rules import RULES
 from cmam.domain.values.trades import ExecutionKind, OrderStatus, OrderType, TimeInForce, TriggerMethod
-from tests.factories import LOT, Pair, a_quote, a_spec, price
+from tests.factories import LOT, Pair, a_quote, a_spec, a_view, price
 
 
 def placed(settings: dict[str, str] | None = None, **change: object) -> Pair:
@@ -80,6 +80,21 @@ def test_the_price_moves_by_the_brokers_difference_only_above_both_spreads(
 def test_what_would_fill_or_expire_at_once_is_not_placed(change: dict[str, object], reason: Reason) -> None:
     """The ask is 1.10001; the test's broker clock stands at 1,600,000,000,000 ms."""
     assert Pair().order(**change).reason is reason
+
+
+def test_an_order_at_limited_risk_rests_as_long_as_its_stop_may_be_guaranteed() -> None:
+    """It is placed where stops may be, not where they may not, and ends as its leader's is amended afterwards."""
+    pair = Pair(view=a_view((a_spec(guaranteed_stops=False),), limited_risk=True))
+    assert pair.order(relative_stop=price("0.005")).reason is Reason.NO_GUARANTEED_STOP
+    pair = Pair(view=a_view((a_spec(guaranteed_stops=True),), limited_risk=True))
+    pair.order(relative_stop=price("0.005"))
+    pair.answer()
+    pair.fact(SymbolSpecSeen(spec=a_spec(guaranteed_stops=False)))
+    assert len(pair.resting) == 1
+    amended = pair.order(ChangeKind.ORDER_AMENDED, limit_price=price("1.08"), relative_stop=price("0.005"))
+    assert amended.reason is Reason.NO_GUARANTEED_STOP
+    pair.answer()
+    assert pair.resting == {}
 
 
 def test_expiry_is_the_leaders_instant_or_a_longest_life() -> None:

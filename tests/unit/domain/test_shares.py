@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cmam.domain.events import ChangeDecided, CopyTouched, Reconciled
+import pytest
+
+from cmam.domain.events import AlertRaised, ChangeDecided, CopyTouched, Reconciled
+from cmam.domain.turns.added import KIND, said
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import OrderId, PositionId
+from cmam.domain.values.ids import OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.trades import Order, OrderStatus, OrderType
+from cmam.domain.values.trades import Order, OrderStatus, OrderType, Position
 from tests.factories import LOT, Pair, a_spec, a_view
 from tests.unit.domain.test_netting import Netted, key, netted
 
@@ -286,6 +289,68 @@ def test_what_a_person_adds_to_the_net_is_left_alone_until_the_last_share_ends()
     pair.ends(3, 5_000)
     pair.answer()
     assert pair.net == 0
+
+
+def _said(pair: Netted) -> list[str]:
+    """What is said of what is no copy's: side and volume."""
+    return [text.split("(")[1].split(" that")[0] for text in said(pair.view).values()]
+
+
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
+def test_what_a_person_adds_to_the_net_is_said_until_it_is_gone(side: Side) -> None:
+    """Four steps more than the shares, six, none, and one less, which comes off a share: by side, volume, position."""
+    pair = three(side)
+    found = []
+    for steps in (14, 16, 10, 9):
+        _nets(pair, steps * side.sign)
+        found.append(_said(pair))
+    assert found == [[f"{side.value}) holds 4000.00 units"], [f"{side.value}) holds 6000.00 units"], [], []]
+    _nets(pair, 11 * side.sign)
+    assert list(said(pair.view)) == [f"{KIND}{next(iter(pair.held))}"]
+
+
+def test_what_a_person_has_added_is_said_whatever_copies_do_meanwhile() -> None:
+    """While a close is under way what was said stands, and nothing new is; with the last share it is over."""
+    pair = three()
+    _nets(pair, 14)
+    before = said(pair.view)
+    (kind, text), *_ = before.items()
+    pair.ends(3, 5_000, 2_000)
+    pair.send()
+    assert said(pair.view) == {}
+    pair.fact(AlertRaised(kind=kind, text=text))
+    assert said(pair.view) == before
+    pair.answer()
+    assert said(pair.view) == before
+    for number in (1, 2, 3):
+        pair.passes(1_000)
+        pair.ends(number, 1_000)
+        pair.answer()
+    assert (pair.net, said(pair.view)) == (0, {})
+
+
+def test_what_a_person_adds_where_shares_come_to_little_is_said_in_full() -> None:
+    """Long 5 and short 3 make 2; four more by hand are four more, whichever way the shares stand."""
+    pair = netted()
+    for number, steps, side in ((1, 5, Side.BUY), (2, 3, Side.SELL)):
+        pair.opens_at(number, steps * STEP, side)
+        pair.answer()
+        pair.passes(1_000)
+    assert _said(pair) == []
+    _nets(pair, 6)
+    assert _said(pair) == ["buy) holds 4000.00 units"]
+
+
+def test_a_net_that_is_a_persons_alone_is_no_part_of_ours() -> None:
+    """Nothing is said of his position in another symbol, nor of what is left of a net that he turned."""
+    pair = three()
+    other = Position(position=PositionId(3), symbol=SymbolId(2), side=Side.BUY, volume=Volume(LOT))
+    pair.held[other.position] = other
+    pair.fact(pair.reconciled())
+    assert _said(pair) == []
+    del pair.held[other.position]
+    _nets(pair, -4)
+    assert _said(pair) == []
 
 
 def test_a_look_while_a_request_is_under_way_blames_nobody() -> None:

@@ -499,6 +499,12 @@ def test_a_symbol() -> None:
     assert (holiday.zone, holiday.recurring, holiday.start_s, holiday.end_s) == ("UTC", True, None, 60)
 
 
+@pytest.mark.parametrize(("told", "wanted"), [({}, None), ({"guaranteedStopLoss": False}, False)])
+def test_whether_stops_may_be_guaranteed_is_known_where_it_was_told(told: dict[str, bool], wanted: bool | None) -> None:
+    """A broker that says nothing of it has not said no."""
+    assert translate.symbol_spec(a_symbol(**told), NAME, {}).guaranteed_stops is wanted
+
+
 @pytest.mark.parametrize("changed", [{"digits": 9}, {"digits": -1}, {"pipPosition": 99}, {"lotSize": 0}])
 def test_a_symbol_that_cannot_be_reckoned_with_is_disabled(changed: dict[str, int]) -> None:
     """One strange symbol of a thousand costs itself, not the connection, and divides nothing by zero."""
