@@ -901,5 +901,10 @@ Told a moment late, it showed a copy as it was before it had grown: that was tou
 
 # --- 15 ---------------------------------------------------------------------------------------------------------------
 
+REDUCED_UNSEEN = 15
+"""A net that stands is asked about also where an order of ours on its other side filled in a gap: what that realised
+was in no sum, where the look showed as much of the net as before, or a net that nobody had seen yet.
+"""
+
 RULES = 15
 """The newest."""
