@@ -135,10 +135,10 @@ class NetDay(Day):
                 continue
             one = min(fitting, key=lambda copy: abs(copy.units - moved))
             if min(copy.units for copy in copies) <= moved <= max(copy.units for copy in copies):
-                one = replace(one, units=moved)
+                one = replace(one, units=moved, whole=moved + one.whole - one.units)
             sign = 1 if decision.is_long else -1
             shift = ZERO if settings.get("levels") == "price" else decision.entry - price
-            share = Standing(of.name, decision.is_long, one.units, one.units, shift, None, None)
+            share = Standing(of.name, decision.is_long, one.units, one.whole, shift, None, None)
             share.stop_level = None if one.stop is None else decision.entry - sign * one.stop
             share.target_level = None if one.target is None else decision.entry + sign * one.target
             led.shares[case.name] = share
@@ -254,6 +254,7 @@ class NetDay(Day):
             near = max(of.step, of.least)
             kept = near * sum(up or share.target < of.least for share in shares)
             grown = sum(led.has_grown for led in self.led if led.opened.symbol == symbol and case.name in led.shares)
+            kept += sum(max(ZERO, share.target - share.units) for share in shares)  # what waits for the next add
             kept += grown * max(near, Fraction(settings.get("volume.min", "0")) * of.lot)
             if not shares and abs(net) < 2 * of.least:
                 continue  # parts below the broker's minimum: closed once they are all there is

@@ -259,8 +259,8 @@ class Decision:
             stop, target = self.levels()
             whole = self.shrunk(self.bounded(self.size()))
             units = self.ordered(whole)
-            if self.is_cut or whole - units >= self.symbol.least:
-                whole = units
+            if self.is_cut:
+                whole = units  # what is split keeps a rest that is too small for an order, also by `volume.min`
             self.sane(units)
             self.capped(units)
             self.covered(units)

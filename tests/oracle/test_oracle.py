@@ -59,6 +59,13 @@ def test_a_drawn_day_before_netted_followers_comes_to_the_sum_of_their_shares(se
     assert verify(day.book.log.read_all()).is_identical
 
 
+def test_what_is_too_small_to_be_a_part_of_an_open_is_in_the_target_of_a_share() -> None:
+    """An open is split, and its rest is less than `volume.min`: the parts of seed 22002 are of that rest, too."""
+    day = NetDay(22002)
+    day.run(2)
+    assert day.wrong == []
+
+
 @pytest.mark.parametrize("seed", [3, 6])
 def test_a_drawn_day_on_which_older_logs_are_put_back_does_nothing_twice(seed: int) -> None:
     """Killed and restored from a backup, again and again; 3 has copies in parts, 6 rows for single symbols."""

@@ -12,7 +12,9 @@ import pytest
 from cmam.domain.events import CopyTouched
 from cmam.domain.guarding.latches import TWIN
 from cmam.store.past.replay import verify
+from cmam.store.upkeep.keeping import note_restore
 from tests.person import LEADER, Held
+from tests.rulebook import SELL
 from tests.whole import NETTED, SAME_BROKER, FaultyLog, Whole
 
 LOT = 10_000_000
@@ -94,6 +96,39 @@ def test_what_was_opened_into_a_net_after_the_backup_is_not_opened_twice(tmp_pat
         whole.person.close(position.position, position.volume)
         whole.run(5)
     assert whole.person.holds(NETTED) == []
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_what_has_made_a_net_flat_after_the_backup_is_not_opened_twice(tmp_path: Path) -> None:
+    """Nothing stands there that could tell: the order history is asked all the same."""
+    whole = _started(tmp_path, follower=NETTED, max_age="600s")
+    whole.person.buy(LOT)
+    whole.run(5)
+    backup = _backup(tmp_path)
+    whole.person.buy(LOT, side=SELL)
+    whole.run(5)
+    assert whole.person.holds(NETTED) == []
+    note_restore(backup, backup.position(), whole.stepper.clock.now())
+    _goes_on_from(backup, whole)
+    assert whole.person.holds(NETTED) == []
+    view = whole.view(NETTED)
+    assert view is not None
+    assert "that this log never made" in view.alerts[TWIN]
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_what_was_opened_and_closed_by_hand_after_the_backup_is_not_opened_twice(tmp_path: Path) -> None:
+    """The leader holds it still, and it is young enough to be copied."""
+    whole = _started(tmp_path, max_age="600s")
+    backup = _backup(tmp_path)
+    whole.person.buy(LOT)
+    whole.run(5)
+    copy = _held(whole)
+    whole.person.close(copy.position, copy.volume, account=SAME_BROKER)
+    whole.run(5)
+    note_restore(backup, backup.position(), whole.stepper.clock.now())
+    _goes_on_from(backup, whole)
+    assert whole.person.holds(SAME_BROKER) == []
     assert verify(whole.log.read_all()).is_identical
 
 

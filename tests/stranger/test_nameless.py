@@ -110,6 +110,17 @@ def _held_after_an_add_of_one_second() -> list[int]:
     return _held(world)
 
 
+@pytest.mark.parametrize("more", [{"repeats": True, "stamps": False}, {"accepted": "after"}], ids=["again", "behind"])
+def test_what_is_told_late_of_one_part_is_not_of_the_next(more: dict[str, Any]) -> None:
+    """That the first half had filled, told again or behind it without names, counted as the second half: that was
+    bought once more, or its own fill was nobody's and was sold again."""
+    nameless = Habits(parts=2, names="orders", order_names="dropped")
+    world, terminal = _world(replace(nameless, **more), netted=False)
+    terminal.trade("EURUSD", BUY, 2 * VOLUME)
+    world.run(60)
+    assert _held(world) == [2 * VOLUME]
+
+
 def test_an_add_of_the_second_of_what_is_known_is_not_taken_back() -> None:
     """It counted as older than what was known of its position, so as absent, and was closed again."""
     assert _held_after_an_add_of_one_second() == [2 * VOLUME]

@@ -86,6 +86,26 @@ def _buys_as_much_as_a_person_takes() -> Nets:
     return nets
 
 
+def _opens_on_both_sides() -> Nets:
+    """A net comes out of sight, by the orders of a share on either side of it."""
+    nets = Nets()
+    nets.opens(4)
+    nets.opens(-1)
+    nets.world.run(0.2)
+    nets.world.lines.cut_all()
+    return nets
+
+
+def _grows_on_both_sides() -> Nets:
+    """A net grows out of sight by an add, and is reduced by what opens on its other side, by less."""
+    nets = Nets(3)
+    nets.adds(0, 2)
+    nets.opens(-1)
+    nets.world.run(0.2)
+    nets.world.lines.cut_all()
+    return nets
+
+
 @dataclass(frozen=True)
 class _Case:
     story: Callable[[], Nets]
@@ -101,6 +121,8 @@ CASES = (
     _Case(_is_refused, intents, ("LOSSES_ARE_TOLD", "NETS_MOVE_FIRST")),
     _Case(_goes_on_under_another, shares, ("LOSSES_REJOIN",)),
     _Case(_buys_as_much_as_a_person_takes, afterwards, ("TAKEN_BESIDE_ORDERS",)),
+    _Case(_opens_on_both_sides, afterwards, ("REDUCED_UNSEEN",)),
+    _Case(_grows_on_both_sides, afterwards, ("REDUCED_UNSEEN",)),
 )
 
 

@@ -34,19 +34,21 @@ class Closings:
         self.orders: tuple[Order, ...] = ()
         self.deals: tuple[Deal, ...] = ()
         self.added: tuple[Order, ...] = ()
-        """Under a copier's name, what made positions of copies larger."""
+        """Under a copier's name, what made positions of copies larger; after a restore of the log all that has one."""
         self._account = account
         self._from_ms = from_ms
         self._within_us = within_us
         self._to_ms = {_ORDERS: to_ms, _DEALS: to_ms}
         self._taken: frozenset[PositionId] = frozenset()
         self._grown: frozenset[PositionId] = frozenset()
+        self._is_restored = False
 
     def look(self, view: AccountView, positions: Iterable[Position], *, leads: bool) -> tuple[Question, ...]:
         """What to ask of a snapshot, if anything; `leads` says that the deals of the gap are asked for anyway."""
         shown = {position.position: position for position in positions}
         self._taken, self._grown = _taken(view, shown, leads=leads), _grown(view, shown)
-        orders = (self._asked(_ORDERS),) if self._taken or self._grown else ()
+        self._is_restored = view.restored_us > 0  # what was opened since the backup may have been closed since, too
+        orders = (self._asked(_ORDERS),) if self._taken or self._grown or self._is_restored else ()
         return (*orders, self._asked(_DEALS)) if self._taken else orders
 
     def take(self, question: str, page: tuple[Any, ...], *, has_more: bool) -> tuple[Question, ...]:
@@ -65,7 +67,7 @@ class Closings:
         return (self._asked(question),)
 
     def _is_copiers(self, order: Order) -> bool:
-        return order.position in self._grown and read_label(order.client_order_id) is not None
+        return (order.position in self._grown or self._is_restored) and read_label(order.client_order_id) is not None
 
     def _asked(self, question: str) -> Question:
         span = (self._account, self._from_ms, self._to_ms[question])
@@ -88,16 +90,12 @@ def _taken(view: AccountView, shown: Mapping[PositionId, Position], *, leads: bo
 
 
 def _grown(view: AccountView, shown: Mapping[PositionId, Position]) -> frozenset[PositionId]:
-    """The positions of copies of which a snapshot shows more than our open requests may have made of them; after a
-    restore of the log all of which it shows anything."""
+    """The positions of copies of which a snapshot shows more than our open requests may have made of them."""
     found = set()
     for copy in view.copies.values():
         held = view.positions.get(copy.position) if copy.position is not None else None
         now = shown.get(held.position) if held is not None else None
         if held is None or now is None:
-            continue
-        if view.restored_us:
-            found.add(held.position)  # as much may have been added as was closed
             continue
         if now.side is not held.side or now.volume <= held.volume:
             continue

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from cmam.domain.belief.copies import Intent
+from cmam.domain.belief.copies import Intent, IntentState
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId, SourceKey
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.trades import Order, OrderStatus
+from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus
 
 NAMED = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE)
 """What is sent with a name: a request for a close has none to give."""
@@ -39,15 +39,20 @@ def named(view: AccountView, orders: Iterable[Order], offset_ms: int) -> tuple[O
 
     `offset_ms` is how far ahead of ours the server's clock is.
     """
-    told = tuple(orders)
+    return _named(view.intents.values(), tuple(orders), offset_ms)
+
+
+def _named(
+    intents: Iterable[Intent], told: tuple[Order, ...], offset_ms: int, *, is_news: bool = False
+) -> tuple[Order, ...]:
     nameless = [order for order in told if not order.closing and not _has_name(order)]
     if not nameless:
         return told
     has_name = {order.client_order_id for order in told}
-    asked = [i for i in view.intents.values() if i.command.kind in NAMED and i.intent not in has_name]
+    asked = [i for i in intents if i.command.kind in NAMED and i.intent not in has_name]
     found: dict[OrderId, str] = {}
     for intent in sorted(asked, key=lambda intent: (intent.order is None, intent.recorded_us, intent.seq)):
-        mine = [one for one in nameless if one.order not in found and _is_of(intent, one, offset_ms)]
+        mine = [one for one in nameless if one.order not in found and _is_of(intent, one, offset_ms, is_news=is_news)]
         if mine:
             found[min(mine, key=lambda order: (order.opened_ms, order.order)).order] = intent.intent
     return tuple(
@@ -56,19 +61,31 @@ def named(view: AccountView, orders: Iterable[Order], offset_ms: int) -> tuple[O
 
 
 def lacks_name(view: AccountView, fact: ExecutionSeen) -> bool:
-    """Whether an execution may be of a request that is under way, and nothing in it says of which."""
+    """Whether an execution may be of a request that is under way, and nothing in it says of which.
+
+    One whose deal is known is told again, and that an order was accepted that has filled is told late: these are of a
+    request before, which may have asked for as much.
+    """
     order = fact.order
     if order is None or fact.client_msg_id or not view.intents or order.client_order_id in view.intents:
         return False
-    return not order.closing and not _has_name(order)
+    is_told_again = fact.deal is not None and fact.deal.deal in view.deals
+    is_late = fact.kind is ExecutionKind.ORDER_ACCEPTED and order.executed_volume > 0
+    return not (order.closing or is_told_again or is_late or _has_name(order))
 
 
 def told_by_name(view: AccountView, fact: ExecutionSeen, offset_ms: int) -> ExecutionSeen:
-    """The same execution, its order with the name of the open request that it is of, if any."""
-    if fact.order is None:
+    """The same execution, its order with the name of the open request that it is of, if any.
+
+    What has not left has no order yet. A deal that nobody has told before is news, also in the millisecond that its
+    position was told last.
+    """
+    told = fact.order
+    if told is None:
         return fact
-    (order,) = named(view, (fact.order,), offset_ms)
-    return fact if order is fact.order else replace(fact, order=order)
+    asked = [intent for intent in view.intents.values() if intent.state is not IntentState.RECORDED]
+    (order,) = _named(asked, (told,), offset_ms, is_news=fact.deal is not None)
+    return fact if order is told else replace(fact, order=order)
 
 
 def like_another(view: AccountView, intent: Intent) -> str:
@@ -121,11 +138,12 @@ def _has_name(order: Order) -> bool:
     return read_label(order.label) is None or order.client_order_id.startswith(f"{order.label}.")
 
 
-def _is_of(intent: Intent, order: Order, offset_ms: int) -> bool:
+def _is_of(intent: Intent, order: Order, offset_ms: int, *, is_news: bool) -> bool:
     if intent.order is not None:
         return order.order == intent.order
     command, at_ms = intent.command, order.opened_ms or order.updated_ms
-    may_be_new = at_ms % COARSE_MS == 0 or (order.status is OrderStatus.ACCEPTED and not order.executed_volume)
+    has_filled = order.status is not OrderStatus.ACCEPTED or order.executed_volume > 0
+    may_be_new = is_news or at_ms % COARSE_MS == 0 or not has_filled
     is_after = at_ms > intent.after_ms or (may_be_new and at_ms == intent.after_ms)
     is_late = is_after and at_ms >= intent.recorded_us // 1_000 + offset_ms - COARSE_MS
     is_labelled = read_label(order.label) is not None and order.label == command.label

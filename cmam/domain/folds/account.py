@@ -191,7 +191,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
     """Take the broker's word for all positions and orders; what it does not name is gone, unless that is doubted."""
     is_anew = not view.has_reconciled or (view.restored_us > 0 and view.rules >= RESTORES_ARE_KNOWN)
     view = restored.noted(view) if view.restored_us else view
-    copies, deals, known, held = view.copies, view.deals, view.orders, view.positions
+    copies, deals, known, held, intents = view.copies, view.deals, view.orders, view.positions, view.intents
     event = without_told_closed(view, event) if view.told_closed else event
     named = {position.position for position in event.positions if position.volume > 0} | set(event.doubted)
     for position in event.positions:
@@ -225,7 +225,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
     )
     view = replace(adopt_unknown(view, event, known, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
     view = note_unpriced(refresh_copies(view, event.deals), event, copies, deals)
-    view = note_losses(view, event, copies, held, deals)
+    view = note_losses(view, event, copies, held, deals, intents)
     view = note_fills(view, event, copies)
     return without_gone(view) if view.surplus or view.in_vain else view
 

@@ -15,7 +15,7 @@ from cmam.domain.belief.holdings import take_balance
 from cmam.domain.belief.shares import MOVING, closed_by
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ClosesSeen, Reconciled, StopOutSeen
-from cmam.domain.values.ids import DealId, LinkId, OrderId, PositionId, SourceKey
+from cmam.domain.values.ids import DealId, IntentId, LinkId, OrderId, PositionId, SourceKey
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
@@ -23,6 +23,7 @@ from cmam.domain.values.replacing import copied, replace
 from cmam.domain.values.rules import (
     ENDS_ARE_PRICED,
     LOST_AS_BOOKED,
+    REDUCED_UNSEEN,
     STOP_OUTS_BY_FLAG,
     STOP_OUTS_BY_ORDERS,
     TAKEN_BESIDE_ORDERS,
@@ -64,9 +65,11 @@ def note_losses(
     copies: Mapping[CopyKey, Copy],
     held: Mapping[PositionId, Position],
     deals: Sequence[DealId],
+    intents: Mapping[IntentId, Intent],
 ) -> AccountView:
     """Note the nets with shares that stand and of which a snapshot shows less than before, where its deals do not tell
-    why; `copies`, `held` and `deals` are those known before it. What became of each share is booked by the ledger."""
+    why; `copies`, `held`, `deals` and `intents` are those known before it. What became of each share is booked by the
+    ledger."""
     if view.rules < STOP_OUTS_BY_ORDERS or not view.is_netted():
         return view
     shared = {copy.position for copy in view.copies.values() if copy.share}
@@ -85,6 +88,8 @@ def note_losses(
         turned = _turned_unseen(view, event, copies, held, deals)
         found += [*(one.position for one in turned), *_come_and_gone(view, event, held)]
         missed += turned
+    if view.rules >= REDUCED_UNSEEN:
+        found += _reduced_unseen(view, event, deals, intents)
     if missed:
         view = replace(view, missed=(*view.missed, *missed)[-MOST:])
     return with_unpriced(view, found) if found else view
@@ -101,6 +106,22 @@ def _come_and_gone(view: AccountView, event: Reconciled, held: Mapping[PositionI
         and order.position not in view.positions
         and order.position not in held
     ]
+
+
+def _reduced_unseen(
+    view: AccountView, event: Reconciled, deals: Sequence[DealId], intents: Mapping[IntentId, Intent]
+) -> list[PositionId]:
+    """The nets that stand and that an order of ours under way has reduced: it is of the other side, and has filled more
+    than deals have told."""
+    found = []
+    for order in event.past_orders:
+        intent = intents.get(IntentId(order.client_order_id))
+        net = view.positions.get(order.position) if order.position is not None else None
+        if intent is not None and net is not None and order.side is not net.side:
+            new = sum(one.filled_volume for one in event.deals if one.order == order.order and one.deal not in deals)
+            if order.executed_volume > intent.filled + new:
+                found.append(net.position)
+    return found
 
 
 def _missed(key: PositionId, was: Position, now: Position) -> Missed:

@@ -943,5 +943,10 @@ copy's in the same gap, nothing tells who came last: the tighter one stands. The
 stop he had taken away before stayed without one.
 """
 
+REDUCED_UNSEEN = 15
+"""A net that stands is asked about also where an order of ours on its other side filled in a gap: what that realised
+was in no sum, where the look showed as much of the net as before, or a net that nobody had seen yet.
+"""
+
 RULES = 15
 """The newest."""

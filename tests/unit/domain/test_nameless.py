@@ -6,14 +6,24 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.belief.copies import Copy, CopyState, Intent
-from cmam.domain.belief.nameless import CLOCKS_MS, like_another, named
+from cmam.domain.belief.copies import Copy, CopyState, Intent, IntentState
+from cmam.domain.belief.nameless import CLOCKS_MS, lacks_name, like_another, named, told_by_name
 from cmam.domain.belief.view import AccountView, put
-from cmam.domain.events import Goal
+from cmam.domain.events import ExecutionSeen, Goal
 from cmam.domain.values.commands import Command, CommandKind
-from cmam.domain.values.ids import AccountId, IntentId, LinkId, OrderId, PositionId, ProfileId, SourceKey, SymbolId
-from cmam.domain.values.quantities import Side, Volume
-from cmam.domain.values.trades import Order, OrderStatus, OrderType, Position
+from cmam.domain.values.ids import (
+    AccountId,
+    DealId,
+    IntentId,
+    LinkId,
+    OrderId,
+    PositionId,
+    ProfileId,
+    SourceKey,
+    SymbolId,
+)
+from cmam.domain.values.quantities import Price, Side, Volume
+from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
 
 LABEL = "cm1.s.link.p1"
 AT_MS = 1_000_000_500
@@ -44,6 +54,10 @@ ORDER = Order(
     opened_ms=AT_MS, updated_ms=AT_MS,
 )  # fmt: skip
 HELD = Position(position=PositionId(7), symbol=SymbolId(1), side=Side.BUY, volume=VOLUME, opened_ms=AT_MS)
+DEAL = Deal(
+    deal=DealId(5), order=OrderId(7), position=PositionId(7), symbol=SymbolId(1), side=Side.BUY, volume=VOLUME,
+    filled_volume=VOLUME, price=Price(1), executed_ms=AT_MS,
+)  # fmt: skip
 RESTS = replace(ORDER, type=OrderType.LIMIT, label="")
 COPY = Copy(
     link=LinkId("link"), profile=ProfileId("profile"), source=SourceKey("p9"), state=CopyState.OPEN,
@@ -138,3 +152,47 @@ def test_what_rests_is_like_an_order_to_place_where_nothing_tells_them_apart() -
         assert like_another(view, PLACED) == (f"order {rests.order}" if is_like else "")
         assert not like_another(view, ASKED)
         assert not like_another(put(view, replace(COPY, order=rests.order)), PLACED)
+
+
+def _told(kind: ExecutionKind = ExecutionKind.ORDER_FILLED, *, executed: int = VOLUME) -> ExecutionSeen:
+    """A word of the order that fills, without any name: with its deal, but where it only says that it was accepted."""
+    is_fill = kind is ExecutionKind.ORDER_FILLED
+    status = OrderStatus.FILLED if is_fill else OrderStatus.ACCEPTED
+    order = replace(ORDER, status=status, executed_volume=Volume(executed))
+    return ExecutionSeen(kind=kind, order=order, position=HELD, deal=DEAL if is_fill else None)
+
+
+def _sent(**changes: object) -> AccountView:
+    return replace(VIEW, intents={ASKED.intent: _asked(state=IntentState.SENT, **changes)})
+
+
+def _name_told(view: AccountView, fact: ExecutionSeen) -> str:
+    """The name an execution has once it is read."""
+    read = told_by_name(view, fact, 0) if lacks_name(view, fact) else fact
+    assert read.order is not None
+    return read.order.client_order_id
+
+
+def test_a_fill_is_that_of_the_request_that_has_left() -> None:
+    """By its label and terms; what has not left can have no order, but it was taken for that of a fill told again."""
+    assert _name_told(_sent(), _told()) == ASKED.intent
+    assert _name_told(VIEW, _told()) == ""
+
+
+def test_a_deal_that_is_known_is_of_a_request_before() -> None:
+    """Told again, the fill of one part confirmed the next, which had not come back yet, and that was asked for anew."""
+    assert _name_told(replace(_sent(), deals=(DEAL.deal,)), _told()) == ""
+
+
+def test_that_an_order_was_accepted_which_has_filled_is_of_a_request_before() -> None:
+    """Told behind its fill it gave the next part a number that was not its own."""
+    assert _name_told(_sent(), _told(ExecutionKind.ORDER_ACCEPTED)) == ""
+    assert _name_told(_sent(), _told(ExecutionKind.ORDER_ACCEPTED, executed=0)) == ASKED.intent
+
+
+def test_a_new_deal_is_news_in_the_millisecond_of_what_is_known() -> None:
+    """A part that was asked for in the millisecond in which the one before had filled counted as absent: it was sold
+    again. In a history nothing tells it from that one."""
+    view = _sent(after_ms=AT_MS)
+    assert _name_told(view, _told()) == ASKED.intent
+    assert _name_of(replace(ORDER, status=OrderStatus.FILLED, executed_volume=VOLUME), view) == ""
