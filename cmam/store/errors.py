@@ -4,7 +4,8 @@
     ├── StoreUnavailable    disk full, I/O error, locked by another: nothing was written, try the same batch again
     │   └── ViewsDamaged    views.db cannot be read any more: it is thrown away and made anew from the log
     ├── StoreBroken         not a store, damaged, or written by a newer cmam: a person must act
-    │   └── StoreMissing    there is none in this folder
+    │   ├── StoreMissing    there is none in this folder
+    │   └── StoreDamaged    less of it is there than was written, or something else
     ├── StoreHeld           another process owns this store (`lock.py`)
     └── RecordRefused       one record of a batch cannot be written, and never will be: its stream must stop
         └── VersionConflict     that version of the stream holds other bytes: somebody else writes it too
@@ -33,6 +34,14 @@ class StoreBroken(StoreError):
 
 class StoreMissing(StoreBroken):
     """There is no store in this folder."""
+
+
+class StoreDamaged(StoreBroken):
+    """The file is cut off or spoilt: what was `found`, and a way on that fits the log of a home, but no backup."""
+
+    def __init__(self, found: str, way: str) -> None:
+        self.found = found
+        super().__init__(f"{found}. {way}")
 
 
 class StoreHeld(StoreError):
