@@ -19,7 +19,15 @@ from urllib.parse import quote
 from eventsourcing.persistence import PersistenceError
 
 from cmam.config.files import refusal
-from cmam.store.errors import StoreBroken, StoreDamaged, StoreError, StoreMissing, StoreUnavailable, ViewsDamaged
+from cmam.store.errors import (
+    StoreBroken,
+    StoreDamaged,
+    StoreError,
+    StoreMissing,
+    StoreNewer,
+    StoreUnavailable,
+    ViewsDamaged,
+)
 from cmam.store.logfile.log_recorder import LogDatastore, LogRecorder
 
 FILE_NAME = "events.db"
@@ -391,10 +399,7 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
             "with --home."
         )
     if written > FORMAT:
-        raise StoreBroken(
-            f"{path} was written by a newer cmam (format {written}; this one reads up to {FORMAT}). Install that "
-            "version."
-        )
+        raise StoreNewer(path, f"the file has format {written}", f"formats up to {FORMAT}")
     connection.execute(f"SELECT rowid, originator_id, originator_version, topic, state FROM {TABLE} LIMIT 0")
 
 
