@@ -119,7 +119,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
         left.append("Ended in order." if code == 0 else "Ended by a fault; the log above says which.")
     finally:
         try:
-            _end_all(beside)
+            left[:0] = _end_all(beside)
         finally:
             for line in left:
                 lines.say(line)
@@ -295,9 +295,11 @@ def _file_handler(file: Path) -> logging.Handler:
     return logging.handlers.RotatingFileHandler(file, maxBytes=5_000_000, backupCount=2, delay=True)
 
 
-def _end_all(beside: list[Beside]) -> None:
-    while beside:
-        beside.pop().end()
+def _end_all(beside: list[Beside]) -> list[str]:
+    """End what runs beside, and give what is to be said of that."""
+    said = [one.end() for one in beside]
+    beside.clear()
+    return list(filter(None, said))
 
 
 # --- status ---------------------------------------------------------------------------------------------------------
