@@ -92,8 +92,9 @@ class LiveScreen:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Measure what stands around the rows, and share out what is left."""
         height = options.height or console.height
+        rows = len(self.document.get("accounts", ())) + len(_links(self.document))
         whole = status_screen(self.document)
-        if len(_drawn(console, options, whole)) <= height:
+        if rows < height and len(_drawn(console, options, whole)) <= height:
             yield whole
             return
         yield Window(status_screen(self.document, rooms=self._rooms(console, options, height)))
