@@ -334,7 +334,7 @@ class StoreWriter:
             if (account := account_of(stream)) is not None
         }
         believed = believe(self._log) if _needs_views(request) else Fold()
-        expect_known_rules(believed)
+        expect_known_rules(self._log, believed)
         context = Context(
             registry=self._registry,
             user=str(request.get("user", "")),

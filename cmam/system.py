@@ -161,7 +161,7 @@ class System:
     def _begin(self, on_long: Callable[[int], None]) -> Beginning:
         """The registry and every account as they were last believed."""
         found = begin(self._log, on_long=on_long)
-        expect_known_rules(found.fold)
+        expect_known_rules(self._log, found.fold)
         if found.fold.registry.store:
             return found
         created = new_store(self._identity)

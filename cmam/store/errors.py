@@ -4,7 +4,9 @@
     ├── StoreUnavailable    disk full, I/O error, locked by another: nothing was written, try the same batch again
     │   └── ViewsDamaged    views.db cannot be read any more: it is thrown away and made anew from the log
     ├── StoreBroken         not a store, damaged, or written by a newer cmam: a person must act
-    │   └── StoreMissing    there is none in this folder
+    │   ├── StoreMissing    there is none in this folder
+    │   ├── StoreDamaged    less of it is there than was written, or something else
+    │   └── StoreNewer      a newer cmam has written there what this one does not know
     ├── StoreHeld           another process owns this store (`lock.py`)
     └── RecordRefused       one record of a batch cannot be written, and never will be: its stream must stop
         └── VersionConflict     that version of the stream holds other bytes: somebody else writes it too
@@ -13,6 +15,13 @@ Every message says what was expected, what was found and what to do. None of the
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cmam
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class StoreError(Exception):
@@ -33,6 +42,34 @@ class StoreBroken(StoreError):
 
 class StoreMissing(StoreBroken):
     """There is no store in this folder."""
+
+
+class StoreDamaged(StoreBroken):
+    """The file is cut off or spoilt: what was `found`, and a way on that fits the log of a home, but no backup."""
+
+    def __init__(self, found: str, way: str) -> None:
+        self.found = found
+        super().__init__(f"{found}. {way}")
+
+
+class StoreNewer(StoreBroken):
+    """A newer cmam wrote there: what it `used` is told beside what this one `knows`, and which one it was if known.
+
+    Two copies of cmam may call themselves by one version and differ all the same, as two checkouts do.
+    """
+
+    def __init__(self, path: Path | None, used: str, knows: str, code: str = "") -> None:
+        who = f"A newer cmam than this one ({cmam.__version__}) wrote"
+        which, start = "", "Install the version that ran here last"
+        if code == cmam.__version__:
+            which = f" Both call themselves {code}."
+            start = "Start the copy of cmam that ran here last"
+        elif code:
+            which, start = f" It is version {code}.", f"Install version {code}"
+        super().__init__(
+            f"{who} {path or 'this store'}: {used}, and this one knows {knows}.{which} {start}, or restore a backup "
+            "from before it."
+        )
 
 
 class StoreHeld(StoreError):

@@ -160,12 +160,16 @@ def test_every_command_explains_itself(arguments: tuple[str, ...]) -> None:
 
 
 def test_without_a_running_sandbox_the_commands_say_so(tmp_path: Path) -> None:
-    """One sentence and exit code 1, with what to do."""
+    """One sentence with what to do, and the exit code of an API that cannot be reached; a file that is no ready file
+    was named wrong."""
     for arguments in (("stats",), ("fault", "list"), ("trade", "list"), ("trade", "buy", "EURUSD", "1")):
         result = CliRunner().invoke(sandbox, [*arguments, "--home", str(tmp_path)])
-        assert result.exit_code == 1
+        assert result.exit_code == 3
         assert "no sandbox runs" in result.output
         assert "cmam sandbox" in result.output
+        result = CliRunner().invoke(sandbox, [*arguments, "--ready-file", __file__])
+        assert result.exit_code == 2
+        assert "expected the ready file of a sandbox" in result.output
 
 
 def test_a_person_trades_from_the_second_terminal(cmam: Any) -> None:

@@ -235,7 +235,7 @@ def test_a_ready_file_of_another_shape_is_one_sentence(
     """Whatever was put in its place is named, before anything is asked of a server."""
     other = tmp_path / "other.json"
     other.write_text(json.dumps({**ready.as_document(), **change}))
-    with pytest.raises(control_client.NotRunning, match="found other JSON"):
+    with pytest.raises(control_client.NoReadyFile, match="found other JSON"):
         control_client.read_ready_file(other, tmp_path)
 
 

@@ -41,27 +41,39 @@ def api() -> None:
     help="A file with the secret, or JSON with client_id and client_secret [else CMAM_CLIENT_SECRET, else asked].",
 )
 @click.option("--host", metavar="HOST", help="Host of both environments: a proxy of your own, or the sandbox.")
-@click.option("--port", metavar="PORT", help="Port of both environments.")
-@click.option("--live-host", metavar="HOST", help="Host of the live environment.")
-@click.option("--live-port", metavar="PORT", help="Port of the live environment.")
-@click.option("--demo-host", metavar="HOST", help="Host of the demo environment.")
-@click.option("--demo-port", metavar="PORT", help="Port of the demo environment.")
+@click.option("--port", metavar="PORT", help="Port of both environments [5035].")
+@click.option("--live-host", metavar="HOST", help="Host of the live environment [live.ctraderapi.com].")
+@click.option("--live-port", metavar="PORT", help="Port of the live environment [5035].")
+@click.option("--demo-host", metavar="HOST", help="Host of the demo environment [demo.ctraderapi.com].")
+@click.option("--demo-port", metavar="PORT", help="Port of the demo environment [5035].")
 @click.option(
     "--ca-file",
     cls=Erasable,
     metavar="FILE",
     help="An authority to trust besides the machine's own; '' takes it away.",
 )
-@click.option("--oauth-url", metavar="URL", help="Where the consent page and the token endpoint are.")
-@click.option("--redirect-uri", metavar="URL", help="Where the consent page returns to, as registered.")
-@click.option("--max-requests", metavar="N", help="Most requests in any second, per connection. Spotware takes 50.")
+@click.option(
+    "--oauth-url",
+    metavar="URL",
+    help="Where the consent page and the token endpoint are [https://openapi.ctrader.com].",
+)
+@click.option(
+    "--redirect-uri",
+    metavar="URL",
+    help="Where the consent page returns to, as registered [http://127.0.0.1:5081/callback].",
+)
+@click.option(
+    "--max-requests", metavar="N", help="Most requests in any second, per connection [50, as Spotware takes]."
+)
 @click.option("--allow-over-limit/--no-allow-over-limit", default=None, help="Allow more than 50, for a proxy.")
 @click.option("--connections", metavar="N", help="Connections per environment, over which accounts are spread [1].")
-@click.option("--secrets", metavar="file|keyring", help="Where secrets are kept.")
+@click.option("--secrets", metavar="file|keyring", help="Where secrets are kept [file].")
 @click.option(
-    "--durability", metavar="full|normal|none", help="When a record counts as kept; `none` is for benchmarks."
+    "--durability", metavar="full|normal|none", help="When a record counts as kept [full]; `none` is for benchmarks."
 )
-@click.option("--settle-s", metavar="S", help="How long an order may be under way before its absence is proof.")
+@click.option(
+    "--settle-s", metavar="S", help="Seconds that an order may be under way before its absence is proof [10]."
+)
 @click.option("--yes", is_flag=True, help="Do not ask before another application locks accounts out.")
 def configure(yes: bool, client_id: str | None, secret_file: Path | None, **given: Any) -> None:
     """Save settings and credentials, then connect at once and say how each step went.

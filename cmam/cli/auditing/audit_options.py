@@ -42,7 +42,8 @@ SCREEN_ROWS = 200
 Command = Callable[..., None]
 LINES_MAX = 2**31 - 1
 """More than any list has; SQLite counts no further than twice as many digits."""
-as_csv = click.option("--csv", is_flag=True, help="Print CSV, with a header.")
+CSV = "Print CSV, with a header."
+as_csv = click.option("--csv", is_flag=True, help=CSV)
 newest = click.option("--last", metavar="N", type=WholeRange(1, LINES_MAX), help="Only the newest so many.")
 _OF_TRADES = (
     click.option("--symbol", metavar="NAME", help="Only this symbol, by the leader's name."),
@@ -61,7 +62,9 @@ def opened() -> Iterator[Audit]:
         yield found
 
 
-def filtered(*, state: str = "", verdict: bool = False, trades: bool = True) -> Callable[[Command], Command]:
+def filtered(
+    *, state: str = "", verdict: bool = False, trades: bool = True, csv: str = CSV
+) -> Callable[[Command], Command]:
     """Give a command the filters of its list; all that are given hold together. `trades`: its lines have a symbol."""
 
     def decorate(function: Command) -> Command:
@@ -83,7 +86,7 @@ def filtered(*, state: str = "", verdict: bool = False, trades: bool = True) -> 
         if verdict:
             kinds = click.Choice(["copy", "skip", "none"])
             options.append(click.option("--verdict", type=kinds, help="Only with this verdict."))
-        for option in (as_csv, *reversed(options)):
+        for option in (click.option("--csv", is_flag=True, help=csv), *reversed(options)):
             function = option(function)
         return function
 

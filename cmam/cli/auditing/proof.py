@@ -222,7 +222,7 @@ def _refuse_what_it_lacks(what: str, given: dict[str, Any]) -> None:
 )
 @click.option("--anonymous", is_flag=True, help="In a pack: references in place of account ids; FILE.key has them.")
 @click.option("--sign", "key", type=A_FILE, metavar="KEY", help="In a pack: sign its digest with this Ed25519 key.")
-@filtered(state="open, closed, refused, unknown …", verdict=True)
+@filtered(state="open, closed, refused, unknown …", verdict=True, csv="Write a list as CSV, whatever FILE ends with.")
 def export(file: Path, what: str, anonymous: bool, key: Path | None, **given: Any) -> None:
     """Write a list as .csv or .jsonl, or an evidence pack as .pack, which `audit verify --pack` checks by itself."""
     from cmam.store.auditing.audit import KEYS

@@ -207,12 +207,14 @@ class Lazy(Noun):
 
 
 def key_values(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:
-    """Read NAME=VALUE pairs; for click's callbacks."""
-    pairs = {}
+    """Read NAME=VALUE pairs, each name once: of two values the last would hold in silence; for click's callbacks."""
+    pairs: dict[str, str] = {}
     for value in values:
         name, equals, text = value.partition("=")
         if not equals or not name.strip():
             raise click.BadParameter(f"expected NAME=VALUE, found {value!r}.", context, parameter)
+        if name.strip() in pairs:
+            raise click.BadParameter(f"expected each name once, found {name.strip()} twice.", context, parameter)
         pairs[name.strip()] = text.strip()
     return pairs
 

@@ -174,6 +174,8 @@ def set_(
 
     All of it is taken or nothing. It takes effect from the next decision and touches no open copy.
     """
+    if twice := pairs.keys() & settings.keys():
+        raise click.UsageError(f"expected each name once, found {min(twice)} twice.")
     wanted = {**pairs, **settings}
     if not wanted and not unset:
         raise click.UsageError("say what to change: NAME=VALUE, or --unset NAME.")

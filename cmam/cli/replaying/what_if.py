@@ -60,6 +60,8 @@ def _understood(given: Sequence[str]) -> tuple[dict[str, str], list[dict[str, An
     for text in given:
         name, sign, value = text.partition("=")
         if sign and not text.endswith(".toml"):
+            if name.strip() in settings:
+                faults.append(f"--what-if: expected each setting once, found {name.strip()} twice.")
             settings[name.strip()] = value.strip()
             continue
         if not text.endswith(".toml"):

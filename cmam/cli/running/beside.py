@@ -20,6 +20,10 @@ from cmam.clock import Clock
 from cmam.store.projection.attendant import Attendant
 
 END_S = 2.0
+UNTOLD = (
+    "What became of copies at the end was not all told here, since time ran out: `cmam audit copies` and `cmam audit "
+    "decisions` have it."
+)
 GIVEN_BACK = b"\x1b[?1049l\x1b[?25h"
 """The normal screen with its lines, and a cursor."""
 
@@ -41,12 +45,15 @@ class Beside:
             self._teller.hear()
         self._attendant.tend()
 
-    def end(self) -> None:
-        """End it; on a terminal that was stopped it cannot draw, on a full pipe not tell, to its end."""
-        self._attendant.end(END_S)
+    def end(self) -> str:
+        """End it; on a terminal that was stopped it cannot draw, on a full pipe not tell, to its end. What is to be
+        said of that, if anything."""
+        has_told = self._attendant.end(END_S)
         self._screen.forget()
-        if self._teller is not None:
-            self._teller.forget()
+        if self._teller is None:
+            return ""
+        self._teller.forget()
+        return "" if has_told else UNTOLD
 
 
 def start_screen(home: Path, is_quiet: bool = False) -> subprocess.Popen[bytes]:

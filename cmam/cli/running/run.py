@@ -119,7 +119,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
         left.append("Ended in order." if code == 0 else "Ended by a fault; the log above says which.")
     finally:
         try:
-            _end_all(beside)
+            left[:0] = _end_all(beside)
         finally:
             for line in left:
                 lines.say(line)
@@ -295,9 +295,11 @@ def _file_handler(file: Path) -> logging.Handler:
     return logging.handlers.RotatingFileHandler(file, maxBytes=5_000_000, backupCount=2, delay=True)
 
 
-def _end_all(beside: list[Beside]) -> None:
-    while beside:
-        beside.pop().end()
+def _end_all(beside: list[Beside]) -> list[str]:
+    """End what runs beside, and give what is to be said of that."""
+    said = [one.end() for one in beside]
+    beside.clear()
+    return list(filter(None, said))
 
 
 # --- status ---------------------------------------------------------------------------------------------------------
@@ -357,8 +359,7 @@ def _watch(me: Face) -> None:
 
     from cmam.actors.threads.runtime import Latch
     from cmam.cli.face.rows import console
-    from cmam.cli.face.tables import Window
-    from cmam.cli.showing.screen import status_screen
+    from cmam.cli.showing.screen import LiveScreen, status_screen
 
     pause = Latch()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -378,12 +379,11 @@ def _watch(me: Face) -> None:
         while not pause.is_open:
             used_s = _used_s()
             document = document_of_home(me)
-            whole = status_screen(document)
             if live is not None:
-                live.update(Window(whole), refresh=True)
+                live.update(LiveScreen(document), refresh=True)
             else:
                 with out.capture() as drawn:
-                    out.print(whole)
+                    out.print(status_screen(document))
                 if drawn.get() != shown:
                     click.echo(shown := drawn.get())
             if was_running and not document["running"] and document["holder"] is None:
@@ -400,15 +400,14 @@ def _rest(pause: Latch, rest_s: float, live: Live | None, document: Mapping[str,
     if live is None:
         pause.wait(rest_s)
         return
-    from cmam.cli.face.tables import Window
-    from cmam.cli.showing.screen import status_screen
+    from cmam.cli.showing.screen import LiveScreen
 
     size = live.console.size
     while rest_s > 0 and not pause.wait(min(rest_s, RESIZE_S)):
         rest_s -= RESIZE_S
         if live.console.size != size:
             size = live.console.size
-            live.update(Window(status_screen(document)), refresh=True)
+            live.update(LiveScreen(document), refresh=True)
 
 
 def _used_s() -> float:

@@ -26,8 +26,10 @@ FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Turn what the sandbox refuses into one sentence on stderr and exit code 1."""
+    """Turn what the sandbox refuses into one sentence on stderr and its exit code: a sandbox is an API, and one that
+    does not run cannot be reached."""
     from cmam.sandbox.serving.options import SandboxError
+    from cmam.sandbox.trader.control_client import NoReadyFile, NotRunning
 
     try:
         yield
@@ -35,7 +37,8 @@ def one_sentence() -> Iterator[None]:
         if face().debug:
             raise
         say(str(error), error=True)
-        click.get_current_context().exit(Exit.REFUSED)
+        codes = {NotRunning: Exit.UNREACHABLE, NoReadyFile: Exit.USAGE}
+        click.get_current_context().exit(codes.get(type(error), Exit.REFUSED))
 
 
 def running(function: Callable[..., None]) -> Callable[..., None]:

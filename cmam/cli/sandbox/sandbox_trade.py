@@ -136,8 +136,8 @@ def close(ready: dict[str, Any], position: str, lots: str | None, account: str |
 @trade.command(cls=Verb)
 @click.argument("ident", metavar="POSITION|ORDER")
 @_ACCOUNT
-@click.option("--price", help="New price of a pending order.")
-@click.option("--lots", help="New volume of a pending order.")
+@click.option("--price", metavar="PRICE", help="New price of a pending order.")
+@click.option("--lots", metavar="LOTS", help="New volume of a pending order.")
 @click.option("--slippage", type=POINTS, help="New slippage of a stop-limit order, in points.")
 @_SL
 @_TP

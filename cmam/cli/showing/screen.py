@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich import box
@@ -17,14 +17,23 @@ from rich.table import Table
 from rich.text import Text
 
 from cmam.cli.face.rows import STYLES
-from cmam.cli.face.tables import measured
+from cmam.cli.face.tables import Window, measured
 from cmam.cli.face.talk import counted, legible
+from cmam.cli.showing import crowds
 from cmam.cli.showing.alike import Sentence, gathered, told
 
 LAST_LEAST = 12
 """So much of the last column is always there: the longest word for a state."""
 NAME_LEAST = 8
 """So much is left of a long name, where it has to make room for what stands beside it."""
+
+APART = 3
+"""So far is one table from another beside it."""
+SUMMED = 2
+"""So many lines has a table without any rows: an empty one, and what it would have."""
+WIDE = 1000
+"""A width in which nothing is cut."""
+EACH = "`cmam status` in another terminal shows every row."
 
 LATCH = "latch"
 """What the kind of an alert about a locked link begins with; the guard's name follows."""
@@ -42,22 +51,93 @@ MARKS = {
 """Only a full circle is ready to trade."""
 
 
-def status_screen(document: Mapping[str, Any], headline: RenderableType | None = None) -> RenderableType:
-    """The whole screen, under a headline of its own or the given one."""
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """How many rows a low window has for the two tables that grow with the crowd."""
+
+    accounts: int
+    links: int
+    left: int = 0
+    """How wide the accounts are where a wide window has the links beside them; 0 has them below."""
+
+
+def status_screen(
+    document: Mapping[str, Any], headline: RenderableType | None = None, rooms: Rooms | None = None
+) -> RenderableType:
+    """The whole screen, under a headline of its own or the given one; in `rooms` the tables stand close, and what they
+    have no room for is summed up."""
     parts: list[RenderableType] = [_headline(document) if headline is None else headline]
     parts += _alerts(document)  # first, since a low window shows the beginning
     parts += _unmanaged(document)
     parts += [Text(f"! {warning}", style="yellow") for warning in document.get("warnings", ())]
     if document.get("connections"):
-        parts.append(_connections(document))
-    if document.get("accounts"):
-        parts.append(_accounts(document))
-    if document.get("profiles"):
-        parts.append(_profiles(document))
-        parts += _forecasts(document["profiles"])
+        parts += _placed(_connections(document), rooms)
+    accounts = _accounts(document, rooms) if document.get("accounts") else []
+    links = _profiles(document, rooms) if document.get("profiles") else []
+    parts += [_beside(accounts, links, rooms.left)] if rooms is not None and rooms.left else accounts + links
+    parts += _forecasts(document.get("profiles", ()))
     parts += _unknown(document.get("accounts", ()))
     parts += _log(document.get("log"))
+    if rooms is not None:
+        parts.append(Text(EACH, style="dim", no_wrap=True, overflow="ellipsis"))
     return Group(*parts)
+
+
+class LiveScreen:
+    """The whole screen in a window where it fits; in a lower one what needs eyes, and what the rest comes to."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Measure what stands around the rows, and share out what is left."""
+        height = options.height or console.height
+        rows = len(self.document.get("accounts", ())) + len(_links(self.document))
+        whole = status_screen(self.document)
+        if rows < height and len(_drawn(console, options, whole)) <= height:
+            yield whole
+            return
+        yield Window(status_screen(self.document, rooms=self._rooms(console, options, height)))
+
+    def _rooms(self, console: Console, options: ConsoleOptions, height: int) -> Rooms:
+        """Two tables beside each other where both are whole so, else one below the other."""
+        accounts, links = _rows_of_accounts(self.document), _rows_of_links(self.document)
+        bare = len(_drawn(console, options, status_screen(self.document, rooms=Rooms(0, 0))))
+        each = height - bare + SUMMED - 1
+        beside = Rooms(min(len(accounts), max(0, each)), min(len(links), max(0, each)))
+        wide = [_wide(console, options, table(self.document, beside)) for table in (_accounts, _profiles)]
+        if accounts and links and each > 0 and sum(wide) + APART < options.max_width:
+            return replace(beside, left=wide[0] + 1)
+        wanted, needs = (len(accounts), len(links)), (crowds.needing(accounts), crowds.needing(links))
+        return Rooms(*crowds.shared(wanted, needs, max(0, height - bare - len(wanted))))
+
+
+def _beside(left: Sequence[RenderableType], right: Sequence[RenderableType], width: int) -> RenderableType:
+    grid = Table.grid(padding=(0, APART, 0, 0), pad_edge=False)
+    grid.add_column(width=width)
+    grid.add_column()
+    grid.add_row(Group(*left), Group(*right))
+    return grid
+
+
+def _wide(console: Console, options: ConsoleOptions, parts: Sequence[RenderableType]) -> int:
+    lines = _drawn(console, options.update(width=WIDE), Group(*parts))
+    return max((sum(segment.cell_length for segment in line) for line in lines), default=0)
+
+
+def _drawn(console: Console, options: ConsoleOptions, what: RenderableType) -> list[list[Any]]:
+    return console.render_lines(what, options.update(height=None), pad=False)
+
+
+def _placed(
+    table: Shrinking, rooms: Rooms | None, rest: Sequence[crowds.Row] = (), noun: str = ""
+) -> list[RenderableType]:
+    """A table on its own, or close below an empty line and above what it leaves out."""
+    if rooms is None:
+        return [table]
+    style = "yellow" if any(row.needs_eyes for row in rest) else "dim"
+    line = Text(crowds.told(rest, noun), style=style, no_wrap=True, overflow="ellipsis") if rest else Text()
+    return [Text(), *[replace(table, is_close=True)] * bool(table.rows), *[line] * bool(rest)]
 
 
 def _log(log: Mapping[str, Any] | None) -> list[RenderableType]:
@@ -110,6 +190,8 @@ class Shrinking:
     numbers: frozenset[str] = frozenset()
     spare: Sequence[str] = ()
     told: str = ""
+    is_close: bool = False
+    """Without a rule and empty lines, for a low window."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Choose the columns for the width that there is."""
@@ -124,7 +206,9 @@ class Shrinking:
         yield table
 
     def _of(self, keys: Sequence[str]) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, header_style="dim")
+        lines = None if self.is_close else box.SIMPLE_HEAD
+        padding = (0, 1, 0, 0) if self.is_close else (0, 0)
+        table = Table(box=lines, pad_edge=False, padding=padding, header_style="dim")
         for key in keys:
             justify: JustifyMethod = "right" if key in self.numbers else "left"
             is_last = key == keys[-1]
@@ -143,7 +227,8 @@ def _needed(table: Table, *, least: bool = False, is_whole: bool = False) -> int
     end = table.columns[-1]
     if least and end.justify == "right":
         last = max((cell_len(str(cell)) for cell in end.cells), default=0) + 1
-    return sum(whole) + (last if is_whole else min(last, LAST_LEAST)) + len(table.columns) + 1
+    between = len(table.columns) + (1 if table.box else 0)
+    return sum(whole) + (last if is_whole else min(last, LAST_LEAST)) + between
 
 
 def _cut(table: Table, excess: int) -> None:
@@ -208,10 +293,19 @@ def _pauses(paused: Mapping[str, str]) -> str:
     return ", ".join(f"no {kind} until {until}" for kind, until in paused.items())
 
 
-def _accounts(document: Mapping[str, Any]) -> Shrinking:
-    """Each account, those that are not ready first: where there are many, a window shows the beginning alone."""
+def _rows_of_accounts(document: Mapping[str, Any]) -> list[crowds.Row]:
+    accounts = document.get("accounts", ())
+    silent = [bool(_silence(document, str(found.get("connection", "")))) for found in accounts]
+    return crowds.rows_of_accounts(document, silent) if accounts else []
+
+
+def _accounts(document: Mapping[str, Any], rooms: Rooms | None) -> list[RenderableType]:
+    """Each account, those that need eyes first, then who leads; in a low window the others in one line."""
+    every = _rows_of_accounts(document)
+    places = crowds.chosen(every, len(every) if rooms is None else rooms.accounts)
+    places.sort(key=lambda place: every[place].rank > 0 if rooms is None else every[place].rank)
     rows: list[dict[str, str | Text]] = []
-    for found in sorted(document["accounts"], key=lambda found: found["health"] == "reconciled"):
+    for found in (document["accounts"][place] for place in places):
         health = str(found["health"])
         state = Text.assemble(_word(health))
         if silence := _silence(document, str(found.get("connection", ""))):
@@ -233,7 +327,7 @@ def _accounts(document: Mapping[str, Any]) -> Shrinking:
                 "state": _rest(state),
             }
         )
-    return Shrinking(
+    table = Shrinking(
         {
             "mark": "",
             "account": "account",
@@ -249,6 +343,7 @@ def _accounts(document: Mapping[str, Any]) -> Shrinking:
         numbers=frozenset({"balance", "positions", "copies"}),
         spare=("broker", "environment", "balance currency", "positions"),
     )
+    return _placed(table, rooms, crowds.left_out(every, places), "account")
 
 
 def _silence(document: Mapping[str, Any], connection: str) -> str:
@@ -257,35 +352,58 @@ def _silence(document: Mapping[str, Any], connection: str) -> str:
     return str(found.get("reason") or "") if found.get("state") == "open" else ""
 
 
-def _profiles(document: Mapping[str, Any]) -> Shrinking:
+def _links(document: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Every link with its profile, and nothing with a profile that has none."""
+    return [(profile, link) for profile in document.get("profiles", ()) for link in profile["links"] or [{}]]
+
+
+def _rows_of_links(document: Mapping[str, Any]) -> list[crowds.Row]:
+    seen: set[str] = set()
+    rows = []
+    for profile, link in _links(document):
+        is_first = profile["profile"] not in seen
+        seen.add(profile["profile"])
+        rows.append(crowds.row_of_link(link, _state(link, profile["state"]), is_first=is_first))
+    return rows
+
+
+def _profiles(document: Mapping[str, Any], rooms: Rooms | None) -> list[RenderableType]:
+    """Each link below its profile; in a low window those that need eyes, one at least of each profile, and the others
+    in one line."""
     names = {
         found["ctid"]: str(found.get("alias") or found.get("login") or "") for found in document.get("accounts", ())
     }
+    every, links = _rows_of_links(document), _links(document)
+    places = crowds.chosen(every, len(every) if rooms is None else rooms.links)
+    if rooms is not None:
+        number = {profile["profile"]: place for place, (profile, _) in enumerate(links)}
+        places.sort(key=lambda place: (number[links[place][0]["profile"]], every[place].rank > crowds.NEEDS_EYES))
     rows: list[dict[str, str | Text]] = []
-    for profile in document["profiles"]:
-        for number, link in enumerate(profile["links"] or [{}]):
-            is_first = number == 0
-            settings = ", ".join(_setting(name, value) for name, value in link.get("settings", {}).items())
-            rows.append(
-                {
-                    "profile": profile["profile"] if is_first else "",
-                    "leader": names.get(profile["leader"], str(profile["leader"])) if is_first else "",
-                    "follower": names.get(link.get("follower"), str(link.get("follower", "–"))),
-                    "state": _word(_state(link, profile["state"])),
-                    "copies": str(link.get("copies", 0)),
-                    "skipped": _rest(_skipped(link)),
-                    "policy": _rest(settings or "defaults"),
-                }
-            )
+    last = ""
+    for profile, link in (links[place] for place in places):
+        is_first, last = profile["profile"] != last, profile["profile"]
+        settings = ", ".join(_setting(name, value) for name, value in link.get("settings", {}).items())
+        rows.append(
+            {
+                "profile": profile["profile"] if is_first else "",
+                "leader": names.get(profile["leader"], str(profile["leader"])) if is_first else "",
+                "follower": names.get(link.get("follower"), str(link.get("follower", "–"))),
+                "state": _word(_state(link, profile["state"])),
+                "copies": str(link.get("copies", 0)),
+                "skipped": _rest(_skipped(link)),
+                "policy": _rest(settings or "defaults"),
+            }
+        )
     has_skips = any(str(row["skipped"]) for row in rows)
     columns = ("profile", "leader", "follower", "state", "copies", *["skipped"] * has_skips, "policy")
-    return Shrinking(
+    table = Shrinking(
         dict(zip(columns, columns, strict=True)),
         rows,
         numbers=frozenset({"copies"}),
         spare=("policy", "leader"),
         told="skipped",
     )
+    return _placed(table, rooms, crowds.left_out(every, places), "follower")
 
 
 def _skipped(link: Mapping[str, Any]) -> Text:

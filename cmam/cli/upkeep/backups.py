@@ -14,17 +14,18 @@ from cmam.cli.face.verbs import Verb, face, spare_homes
 
 @click.command(cls=Verb)
 @click.argument("file", type=click.Path(path_type=Path))
-def backup(file: Path) -> None:
+@click.option("--replace", is_flag=True, help="Write over FILE also if it is a backup of another log, or damaged.")
+def backup(file: Path, replace: bool) -> None:
     """Copy the log to FILE, while running or not; it is checked against its chains before it gets its name.
 
-    An older backup of that name gives way to it; any other file is refused.
+    An older backup of the same log gives way to it; any other file is refused.
     """
     from cmam.store.logfile.database import is_store
     from cmam.store.upkeep.keeping import backup as copy
 
     spare_homes(file)
     is_over_another = is_store(file)
-    head = copy(face().home.root, file)
+    head = copy(face().home.root, file, replace=replace)
     if face().as_json:
         print_json({"file": str(file), "head": str(head)})
         return

@@ -319,7 +319,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _near(name: str) -> str:
-    near = difflib.get_close_matches(name, BY_NAME, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), BY_NAME, n=3, cutoff=0.5)
     return f" such as {', '.join(near)}" if near else ""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from cmam.domain.profiles.choices import VolumeBasis, VolumeMode
 from cmam.domain.profiles.policy import BY_NAME, Policy, policy_of
 from cmam.domain.profiles.reading import Amount
+from cmam.domain.profiles.setting_kinds import SPAN
 
 RATIOS = (VolumeMode.BALANCE_RATIO, VolumeMode.EQUITY_RATIO, VolumeMode.FREE_MARGIN_RATIO)
 LEADERS_MONEY = frozenset({"leader_balance", "leader_equity", "leader_free_margin"})
@@ -19,6 +20,8 @@ LEADERS_MONEY = frozenset({"leader_balance", "leader_equity", "leader_free_margi
 NAMES_SYMBOLS = frozenset({"symbols.include", "symbols.exclude", "volume.lots_confirmed"})
 """Settings whose names are held against the leader's symbols; those of a table are when it is loaded."""
 AMOUNT = "volume.amount"
+SPANS = (SPAN, "hold, or close_after")
+"""What the words for what is allowed begin with where that is a span."""
 FACTOR = "a factor"
 KINDS_OF_AMOUNT: Mapping[VolumeMode, str] = {
     VolumeMode.FIXED: "lots",
@@ -111,10 +114,18 @@ def _inherited(policy: Policy, changed: Collection[str]) -> Iterator[str]:
             yield f"{meant}: the row has volume_mode={mode} and no amount."
 
 
+def _is_bare_span(name: str, value: str) -> bool:
+    """Whether a span has no unit: it is in seconds, and whoever thinks in milliseconds has set a thousand times it."""
+    return BY_NAME[name].allowed.startswith(SPANS) and value[-1:].isdigit() and value.split()[-1:] != ["0"]
+
+
 def remarks(before: Mapping[str, str], after: Mapping[str, str], known: Collection[str]) -> Iterator[str]:
     """What a change of settings does that was most likely not meant, a sentence each; `known` are the leader's
     symbols, empty where nobody knows them. What stood before and is as it was is told by `profile check`."""
     changed = {name for name in after if after[name] != before.get(name)}
+    for name in after:
+        if name in changed and _is_bare_span(name, after[name]):
+            yield f"{name}={after[name]} means {after[name].split()[-1]} s: units are ms, s, m, h and d."
     old, new = policy_of(before), policy_of(after)
     was, now = (KINDS_OF_AMOUNT.get(policy.volume_mode, FACTOR) for policy in (old, new))
     if was != now and AMOUNT not in changed and new.volume_mode is not VolumeMode.FORMULA:

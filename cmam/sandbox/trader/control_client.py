@@ -24,17 +24,21 @@ class NotRunning(SandboxError):
     """There is no sandbox where one was looked for."""
 
 
+class NoReadyFile(SandboxError):
+    """What was named, or lies in the home, says nothing of a sandbox."""
+
+
 def read_ready_file(ready_file: Path | None, home: Path) -> dict[str, Any]:
-    """Read the ready document of the running sandbox; raises NotRunning with one sentence."""
+    """Read the ready document of the running sandbox; raises NotRunning or NoReadyFile with one sentence."""
     path = ready_file if ready_file is not None else home / SANDBOX_FOLDER / READY_FILE
     try:
         document: dict[str, Any] = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise NotRunning(f"no sandbox runs: {path} does not exist; start one with `cmam sandbox`") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise NotRunning(f"expected the ready file of a sandbox in {path}, found something else ({error})") from None
+        raise NoReadyFile(f"expected the ready file of a sandbox in {path}, found something else ({error})") from None
     if not _is_ready(document):
-        raise NotRunning(f"expected the ready file of a sandbox in {path}, found other JSON")
+        raise NoReadyFile(f"expected the ready file of a sandbox in {path}, found other JSON")
     if not _is_alive(document.get("pid")):
         raise NotRunning(f"no sandbox runs: the one that wrote {path} has ended; start one with `cmam sandbox`")
     return document

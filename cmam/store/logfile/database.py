@@ -19,7 +19,15 @@ from urllib.parse import quote
 from eventsourcing.persistence import PersistenceError
 
 from cmam.config.files import refusal
-from cmam.store.errors import StoreBroken, StoreError, StoreMissing, StoreUnavailable, ViewsDamaged
+from cmam.store.errors import (
+    StoreBroken,
+    StoreDamaged,
+    StoreError,
+    StoreMissing,
+    StoreNewer,
+    StoreUnavailable,
+    ViewsDamaged,
+)
 from cmam.store.logfile.log_recorder import LogDatastore, LogRecorder
 
 FILE_NAME = "events.db"
@@ -89,13 +97,14 @@ def explain(error: BaseException, path: Path, *, is_log: bool = True) -> StoreEr
     if not is_log:
         return ViewsDamaged(f"The views {path} are damaged ({found or error}). They are made anew from the log.")
     if code == sqlite3.SQLITE_NOTADB:
-        return StoreBroken(
-            f"{path} is not an event store: expected an SQLite database, found something else. Restore it from a "
-            "backup (cmam backup), or choose another folder with --home."
+        return StoreDamaged(
+            f"{path} is not an event store: expected an SQLite database, found something else",
+            "Restore it from a backup (cmam restore FILE --replace), or choose another folder with --home.",
         )
-    return StoreBroken(
-        f"The event store {path} is damaged ({found or error}). Restore it from a backup, or copy out what is good "
-        "with `cmam salvage FILE`: what comes after it is asked of the brokers."
+    return StoreDamaged(
+        f"The event store {path} is damaged ({found or error})",
+        "Restore it from a backup, or copy out what is good with `cmam salvage FILE`: what comes after it is asked of "
+        "the brokers.",
     )
 
 
@@ -329,17 +338,17 @@ def _check_file(path: Path) -> None:
         raise StoreUnavailable(f"The event store {path} cannot be read: {refusal(error, path)}.") from error
     wal = beside(path, "-wal")
     if size == 0:
-        raise StoreBroken(
-            f"{path} is empty: expected an event store, found 0 bytes. It was cut off; restore it from a backup "
-            "(cmam backup), or move it away to begin anew."
+        raise StoreDamaged(
+            f"{path} is empty: expected an event store, found 0 bytes",
+            "It was cut off; restore it from a backup (cmam restore FILE --replace), or move it away to begin anew.",
         )
     if not header.startswith(_HEADER):
         raise explain(_NotADatabase(), path)
     expected = _length(header)
     if size < expected and not (wal.exists() and wal.stat().st_size > 0):
-        raise StoreBroken(
-            f"The event store {path} is cut off: expected {expected} bytes, found {size}. Restore it from a backup, or "
-            "copy out what is good with `cmam salvage FILE`."
+        raise StoreDamaged(
+            f"The event store {path} is cut off: expected {expected} bytes, found {size}",
+            "Restore it from a backup, or copy out what is good with `cmam salvage FILE`.",
         )
 
 
@@ -393,10 +402,7 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
             "with --home."
         )
     if written > FORMAT:
-        raise StoreBroken(
-            f"{path} was written by a newer cmam (format {written}; this one reads up to {FORMAT}). Install that "
-            "version."
-        )
+        raise StoreNewer(path, f"the file has format {written}", f"formats up to {FORMAT}")
     connection.execute(f"SELECT rowid, originator_id, originator_version, topic, state FROM {TABLE} LIMIT 0")
 
 

@@ -110,6 +110,8 @@ class StoreLock:
     def _write_holder(self, holder: Holder, may_lack: bool) -> None:
         fresh = self._holder_path.with_name(f"{self._holder_path.name}.{holder.pid}")
         try:
+            fresh.unlink(missing_ok=True)  # of a process of our number that was killed here
+            os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             fresh.write_bytes(msgspec.json.encode(holder))
             fresh.replace(self._holder_path)
         except OSError as error:

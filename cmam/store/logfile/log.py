@@ -16,7 +16,7 @@ from typing import Self
 import cmam
 from cmam.domain.events import Checkpointed
 from cmam.domain.operating.registry import APP
-from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreUnavailable, VersionConflict
+from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreNewer, StoreUnavailable, VersionConflict
 from cmam.store.logfile import database
 from cmam.store.logfile import statements as sql
 from cmam.store.logfile.chain import NO_ORDER, Head, LogHead, checkpoint, latest_checkpoint, roll
@@ -80,11 +80,8 @@ class EventLog(LogReader):
         newest = max(last, key=lambda raw: form_in(raw.state), default=None)
         if newest is not None and form_in(newest.state) > FORM:
             self.close()
-            raise StoreBroken(
-                f"{self.path} was written by a newer cmam ({code_in(newest.state)}, records of form "
-                f"{form_in(newest.state)}; this one knows up to {FORM}). Install that version, or restore a backup "
-                "from before it."
-            )
+            used, knows = f"it has records of form {form_in(newest.state)}", f"forms up to {FORM}"
+            raise StoreNewer(self.path, used, knows, code_in(newest.state))
         return self
 
     @classmethod

@@ -21,7 +21,7 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.operating.registry import Registry
 from cmam.domain.values.ids import AccountId
 from cmam.domain.values.rules import RULES
-from cmam.store.errors import StoreBroken
+from cmam.store.errors import StoreNewer
 from cmam.store.folding.fold import ACCOUNT_PREFIX, Fold, account_of
 from cmam.store.folding.snapshot import Snapshot, restore
 from cmam.store.folding.telling import NOTHING, Place, Told
@@ -79,14 +79,14 @@ def organise(log: EventLog, end: int) -> Registry:
     return Fold().run(_together(log, _streams(log)[1], end)).registry
 
 
-def expect_known_rules(found: Fold) -> None:
+def expect_known_rules(log: EventLog, found: Fold) -> None:
     """Refuse to go on where a newer cmam has decided by rules that this one does not know; raises StoreBroken."""
-    newest = max((view.rules for view in found.accounts.values()), default=0)
+    newest, account = max(((view.rules, account) for account, view in found.accounts.items()), default=(0, 0))
     if newest > RULES:
-        raise StoreBroken(
-            f"A newer cmam went on with this store, by rules {newest}; this one knows up to {RULES}. Install that "
-            "version, or restore a backup from before it."
-        )
+        stream = f"{ACCOUNT_PREFIX}{account}"
+        last = next(log.read_stream(stream, after=log.head(stream).version - 1), None)
+        used, knows = f"it has decided by rules of number {newest}", f"rules up to number {RULES}"
+        raise StoreNewer(log.path, used, knows, last.code if last is not None else "")
 
 
 def begin(log: EventLog, hands: Hands = ALL_HANDS, on_long: Callable[[int], None] = lambda _: None) -> Beginning:

@@ -86,11 +86,11 @@ class Attendant:
         elif now >= self._again_us:
             self._begin(now)
 
-    def end(self, timeout_s: float) -> None:
-        """Let it drain and exit, at most so long; what a projector leaves is projected by whoever looks."""
-        if self._child is not None:
-            self._stop(self._child, timeout_s)
-            self._child = None
+    def end(self, timeout_s: float) -> bool:
+        """Let it drain and exit, at most so long; what a projector leaves is projected by whoever looks. Whether one
+        was there, and came to its end in order."""
+        child, self._child = self._child, None
+        return child is not None and self._stop(child, timeout_s) == 0
 
     def _begin(self, now: int) -> None:
         """A second one in a row that may fail for the same reason says nothing of its own."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from cmam.domain.events import Checkpointed
 from cmam.domain.operating.registry import APP
-from cmam.store.errors import StoreBroken
+from cmam.store.errors import StoreBroken, StoreDamaged
 from cmam.store.logfile.database import TABLE
 from cmam.store.logfile.log import EventLog
 from cmam.store.logfile.log_reader import PAGE
@@ -65,7 +65,7 @@ def readable(log: EventLog, after: int = 0) -> Iterator[Raw]:
             page = log.page_of_raw(after, size)
         except StoreBroken as error:
             if size == 1:
-                raise Unreadable(after + 1, str(error)) from error
+                raise Unreadable(after + 1, error.found if isinstance(error, StoreDamaged) else str(error)) from error
             size = 1  # find out where exactly
             continue
         if not page:

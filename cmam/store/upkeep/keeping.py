@@ -13,10 +13,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from cmam.domain.events import LogRestored
 from cmam.domain.operating.registry import APP
 from cmam.store.auditing.audit import verify_log
-from cmam.store.errors import StoreBroken, StoreMissing, StoreUnavailable
+from cmam.store.errors import StoreBroken, StoreDamaged, StoreError, StoreMissing, StoreUnavailable
 from cmam.store.logfile import database
 from cmam.store.logfile.chain import LogHead, checkpoint
 from cmam.store.logfile.database import FILE_NAME, TABLE, exchanged, explain, is_store, sync_folder
@@ -24,9 +26,15 @@ from cmam.store.logfile.files import new_file
 from cmam.store.logfile.lock import LOCK_NAME
 from cmam.store.logfile.log import EventLog
 from cmam.store.logfile.segments import ARCHIVE, PART_NAME, first_position, part_name
-from cmam.store.records.envelope import Pending, encode
+from cmam.store.records.envelope import Pending, encode, envelope_of
+from cmam.store.text import iso
 
 WAL_PARTS = ("-wal", "-shm")
+GOOD_PART = (
+    "Take another backup. If there is none: copy this one to an empty folder as events.db, `cmam --home FOLDER salvage "
+    "FILE` copies out what is good of it, and FILE can be restored."
+)
+"""The way on from a backup that is damaged."""
 ACCOUNTS = "account:"
 """How the names of the accounts' streams begin."""
 
@@ -34,8 +42,10 @@ ACCOUNTS = "account:"
 # --- backup ---------------------------------------------------------------------------------------------------------
 
 
-def backup(home: Path, path: Path) -> LogHead:
+def backup(home: Path, path: Path, *, replace: bool = False) -> LogHead:
     """Copy the store while it is written; the copy is whole, verified, and holds all that was committed when it began.
+
+    An older backup of this log gives way to it; one of another log, or one that cannot be read, only if asked.
 
     Answers its head, to be kept apart from it. Secrets, settings of the way to the API and views are not part of it,
     nor are older parts in `archive`: these never change, and are verified along with it.
@@ -44,6 +54,8 @@ def backup(home: Path, path: Path) -> LogHead:
         raise StoreUnavailable(f"Expected a file to write the backup to, found the folder {path}.")
     _refuse_a_log_in_use(home / FILE_NAME, path)
     _refuse_what_is_no_backup(path)
+    if is_store(path) and not replace:
+        _refuse_another_log(home, path)
     with new_file(path, over_store=True) as fresh:
         with closing(EventLog.read_only(home)) as log:
             _copy(log, fresh)
@@ -72,6 +84,53 @@ def _refuse_what_is_no_backup(path: Path) -> None:
     """A name typed wrong must not cost somebody another file: only an older backup, or nothing, is written over."""
     if path.is_file() and path.stat().st_size and not is_store(path):
         raise StoreUnavailable(f"{path} is there already and no backup: expected another name, or an older backup's.")
+
+
+def _refuse_another_log(home: Path, path: Path) -> None:
+    """What is kept of another log may be all that is left of it: of a lost one, say, that this one took the place of.
+
+    A log is known by the first record of its file: ours has that one too, at its place, in the same bytes.
+    """
+    begins = "expected a backup of this log, or another name"
+    try:
+        first = _record(path, "ORDER BY rowid LIMIT 1")
+    except StoreError as error:
+        raise StoreUnavailable(
+            f"What stands at {path} cannot be read, so whose backup it is cannot be told ({error}): {begins}. "
+            "`--replace` writes over it."
+        ) from error
+    if first is None:  # an empty log
+        return
+    ours = home / FILE_NAME
+    for one in (ours, *sorted((home / ARCHIVE).glob("events-*.db"))):
+        if one.exists() and _record(one, "WHERE rowid = ?", first[0]) == first:
+            return
+    since = iso(_begun(first[-1]))
+    raise StoreUnavailable(
+        f"{path} is a backup of another log than {ours}{f', one that began {since}' if since else ''}: {begins}. "
+        "`--replace` writes over it."
+    )
+
+
+def _record(path: Path, which: str, *values: int) -> tuple[int, str, int, bytes] | None:
+    """One record of a file, whether or not the file's older parts are there; raises a StoreError."""
+    columns = "rowid, originator_id, originator_version, state"
+    try:
+        with closing(database.connect_to_read(path)) as connection:
+            found = connection.execute(f"SELECT {columns} FROM {TABLE} {which}", values).fetchone()
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    if found is None:
+        return None
+    position, stream, version, state = found
+    return position, str(stream), version, state.encode() if isinstance(state, str) else bytes(state)
+
+
+def _begun(state: bytes) -> int | None:
+    try:
+        return envelope_of(state).at_us
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def _copy(log: EventLog, path: Path) -> None:
@@ -112,10 +171,10 @@ def restore(home: Path, path: Path, now_us: int, *, replace: bool = False) -> Re
     place = home / FILE_NAME
     if place.exists() and path.samefile(place):
         raise StoreUnavailable(f"{path} is the log of {home} itself: expected a backup of it. Nothing was changed.")
-    with closing(EventLog.read_file(path, _archive_of(home, path))) as log:
+    with _expected_whole(), closing(EventLog.read_file(path, _archive_of(home, path))) as log:
         result = verify_log(log)
         if not result.is_whole:
-            raise StoreBroken(f"{path} is not whole, so it was not restored: {result.findings[0].text}")
+            raise StoreDamaged(result.findings[0].text.rstrip("."), GOOD_PART)
         if place.exists() and not replace:
             raise StoreUnavailable(
                 f"There is a log in {home} already ({_length(home)}); the backup has {result.head.position} records. "
@@ -136,6 +195,15 @@ def restore(home: Path, path: Path, now_us: int, *, replace: bool = False) -> Re
     place.chmod(0o600)
     sync_folder(home)
     return Restored(result.head, aside)
+
+
+@contextmanager
+def _expected_whole() -> Iterator[None]:
+    """What is damaged here is the backup: the way on is not the one for a log."""
+    try:
+        yield
+    except StoreDamaged as error:
+        raise StoreBroken(f"Nothing was restored: the backup is damaged. {error.found}. {GOOD_PART}") from error
 
 
 def note_restore(log: EventLog, position: int, now_us: int) -> None:

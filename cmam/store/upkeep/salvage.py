@@ -18,7 +18,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmam.store.errors import StoreBroken, StoreUnavailable
+from cmam.store.errors import StoreBroken, StoreDamaged, StoreUnavailable
 from cmam.store.logfile import database
 from cmam.store.logfile.database import TABLE, explain
 from cmam.store.logfile.files import new_file
@@ -48,7 +48,7 @@ def salvage(home: Path, path: Path) -> Salvaged:
     source = home / database.FILE_NAME
     if path.exists():
         raise StoreUnavailable(f"Expected a name that is free to write to, found the file {path}.")
-    with _openable(source, path) as whole, closing(EventLog.damaged(whole, home / ARCHIVE)) as log:
+    with _readable(source), _openable(source, path) as whole, closing(EventLog.damaged(whole, home / ARCHIVE)) as log:
         rows, why = _read(log)
         begins = sum(part.position() for part in log.parts[-2:-1]) + 1  # what was archived stays where it is
     verifier = Verifier()
@@ -65,6 +65,19 @@ def salvage(home: Path, path: Path) -> Salvaged:
     if rest:
         _keep(path.with_name(path.name + LEFT_OUT), rest)
     return Salvaged(len(good), len(rest), found[0].text if found else why)
+
+
+@contextmanager
+def _readable(source: Path) -> Iterator[None]:
+    """Where SQLite does not even open the file, a salvage is no way on."""
+    try:
+        yield
+    except StoreDamaged as error:
+        raise StoreBroken(
+            f"Nothing can be copied out of {source}, since its beginning is damaged: {error.found}. Restore a backup "
+            "(`cmam restore FILE --replace`). Without one, move it away and begin anew; the brokers are asked for what "
+            "is open."
+        ) from error
 
 
 @contextmanager

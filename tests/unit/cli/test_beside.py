@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cmam.cli.face.talk import say_place
-from cmam.cli.running.beside import Beside, Teller, start_screen
+from cmam.cli.running.beside import UNTOLD, Beside, Teller, start_screen
 from cmam.clock import SECOND_US, ManualClock
 from cmam.store.logfile.database import FILE_NAME
 from cmam.store.projection.attendant import PAUSE_US
@@ -30,6 +30,7 @@ class Child:
         self.stdin = io.BytesIO()
         self.returncode: int | None = None
         self.signals: list[int] = []
+        self.is_quick = False
         self.pipe = os.dup(*found) if (found := named.get("pass_fds", ())) else None
         self.made.append(self)
 
@@ -43,7 +44,9 @@ class Child:
         self.signals.append(signal.SIGKILL)
 
     def wait(self, timeout_s: float | None = None) -> int:
-        if timeout_s is not None and signal.SIGKILL not in self.signals:
+        if signal.SIGKILL in self.signals:
+            return -signal.SIGKILL
+        if timeout_s is not None and not self.is_quick:
             raise subprocess.TimeoutExpired(self.command, timeout_s)
         return 0
 
@@ -120,6 +123,23 @@ def test_a_screen_that_was_killed_at_the_end_leaves_the_terminal_as_it_was(
     assert shown == b"\x1b[?1049l\x1b[?25h."
     os.close(terminal)
     os.close(ours)
+
+
+def test_what_could_not_be_told_at_the_end_is_said_to_be_elsewhere(home: Path, made: list[Child]) -> None:
+    """On a busy machine, or after a burst, who tells of copies needs longer than the end waits, unsaid."""
+    for is_quick, said in ((False, UNTOLD), (True, "")):
+        beside = Beside(home, ManualClock(), 7, is_live=False)
+        beside.tend()
+        made[-1].is_quick = is_quick
+        assert beside.end() == said
+    dead = Beside(home, ManualClock(), 7, is_live=False)
+    dead.tend()
+    made[-1].returncode = 1
+    dead.tend()
+    assert dead.end() == UNTOLD
+    screen = Beside(home, ManualClock(), 7, is_live=True)
+    screen.tend()
+    assert screen.end() == ""
 
 
 def test_a_screen_that_dies_is_drawn_again(home: Path, made: list[Child], caplog: pytest.LogCaptureFixture) -> None:

@@ -176,6 +176,14 @@ def test_what_is_no_pair_is_a_usage_error(pair: str) -> None:
         key_values(click.Context(click.Command("test")), click.Option(["--set"]), (pair,))
 
 
+def test_of_two_values_none_holds_in_silence() -> None:
+    """The last one did, and the answer said neither which nor that there had been two."""
+    with pytest.raises(click.BadParameter, match=r"found volume\.amount twice"):
+        key_values(
+            click.Context(click.Command("test")), click.Option(["--set"]), ("volume.amount=1", "volume.amount =1")
+        )
+
+
 def _value_options(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
     """Each command with each of its options that take a value."""
     for parameter in command.params:
@@ -300,7 +308,7 @@ def test_a_flatten_that_cannot_be_recorded_names_the_way_that_needs_no_record(
     ("words", "code", "says"),
     [
         (["profile", "symbols", "pair", "load"], Exit.USAGE, "field larger than field limit"),
-        (["sandbox", "stats", "--ready-file"], Exit.REFUSED, "expected the ready file of a sandbox"),
+        (["sandbox", "stats", "--ready-file"], Exit.USAGE, "expected the ready file of a sandbox"),
         (["sandbox", "--port", "0", "--json-port", "0", "--oauth-port", "0", "--state"], 2, "expected the state of a"),
         (["profile", "apply"], Exit.USAGE, "this is not TOML"),
         (["audit", "verify", "--pack"], Exit.REFUSED, "is not an evidence pack"),

@@ -49,6 +49,9 @@ def test_symbols_that_the_leader_has_not_are_named() -> None:
         ({"symbols.table": "leader_symbol,volume_mode\nEURUSD,fixed\n"}, {"max_age": "20s"}, []),
         ({}, {"symbols.exclude": "XAUUSDD,gbpusd"}, ["the leader has no symbol XAUUSDD; like it are XAUUSD"]),
         ({"symbols.exclude": "XAUUSDD"}, {"max_age": "20s"}, []),
+        ({}, {"max_age": "500"}, ["max_age=500 means 500 s: units are ms"]),
+        ({}, {"leader_blind": "close_after 30"}, ["leader_blind=close_after 30 means 30 s"]),
+        ({"max_age": "500"}, {"max_spread": "3", "pending_max_life": "off", "guard.confirm": "0"}, []),
     ],
 )  # fmt: skip
 def test_what_is_most_likely_not_meant_is_told(before: dict[str, str], change: dict[str, str], told: list[str]) -> None:

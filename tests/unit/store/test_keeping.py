@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -109,12 +110,34 @@ def test_a_damaged_log_is_moved_aside_and_a_damaged_backup_is_refused(tmp_path: 
     assert restore(home, tmp_path / "copy.db", T0, replace=True).head.position == 20
     broken = (tmp_path / "copy.db").read_bytes().replace(b"account:1 7", b"account:1 8")
     (tmp_path / "broken.db").write_bytes(broken)
-    with pytest.raises(StoreBroken, match="was not restored: Record 7 of account:1"):
+    with pytest.raises(StoreBroken, match=r"Nothing was restored: the backup is damaged\. Record 7 of account:1"):
         restore(home, tmp_path / "broken.db", T0, replace=True)
     with pytest.raises(StoreMissing, match="There is no backup"):
         restore(home, tmp_path / "nothing.db", T0)
     with closing(EventLog.read_only(home)) as log:
         assert log.position() == 21
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "found"),
+    [
+        (lambda whole: whole[:9000], r"expected \d+ bytes, found 9000"),
+        (lambda whole: whole[:4096] + b"\xaa" * 4096 + whole[8192:], "database disk image is malformed"),
+        (lambda whole: whole.replace(b"account:1 7", b"account:1 8", 1), r"Record \d+ of account:1"),
+    ],
+)
+def test_the_way_on_from_a_damaged_backup_is_none_for_a_damaged_log(
+    tmp_path: Path, spoilt: Callable[[bytes], bytes], found: str
+) -> None:
+    """It said to restore the log from a backup, and to salvage a log that is not there."""
+    backup(a_home(tmp_path / "home", 200), tmp_path / "copy.db")
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(spoilt(copy.read_bytes()))
+    (tmp_path / "new").mkdir()
+    with pytest.raises(StoreBroken, match=rf"Nothing was restored: .*{found}.* Take another backup") as caught:
+        restore(tmp_path / "new", copy, T0)
+    assert "from a backup" not in str(caught.value)
+    assert not list((tmp_path / "new").iterdir())
 
 
 @pytest.mark.parametrize("replace", [False, True])
@@ -355,6 +378,46 @@ def test_a_backup_takes_the_place_of_an_older_one_unless_the_log_is_broken(
         backup(home, copy)
     assert copy.read_bytes() == good
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events.db", "home"]
+
+
+def test_no_backup_takes_the_place_of_another_logs_unless_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is kept of another log may be all that is left of it: the log of a home that was lost and begun anew."""
+    home, copy = a_home(tmp_path / "home"), tmp_path / "copy.db"
+    backup(home, copy)
+    kept = copy.read_bytes()
+    other = tmp_path / "other"
+    with closing(EventLog.open(other)) as log:
+        log.append(facts(30, "account:2"))
+    assert run(["--home", str(other), "backup", str(copy)]) == 1
+    said = capsys.readouterr().err
+    assert "is a backup of another log" in said
+    assert "began 2020-01-01T00:00:00.000Z" in said
+    assert "--replace" in said
+    assert copy.read_bytes() == kept
+    assert run(["--home", str(other), "backup", str(copy), "--replace"]) == 0
+    assert copy.read_bytes() != kept
+
+
+def test_a_backup_from_before_an_archive_gives_way_to_one_from_after_it(tmp_path: Path) -> None:
+    """It is the same log; its first record lies in the older part now."""
+    home, copy = a_home(tmp_path / "home"), tmp_path / "copy.db"
+    backup(home, copy)
+    archive(home, T0)
+    with closing(EventLog.open(home)) as log:
+        log.append(facts(5, after=20))
+    assert backup(home, copy) == backup(home, copy)
+
+
+def test_a_damaged_backup_gives_way_only_if_asked(tmp_path: Path) -> None:
+    """Whose it was cannot be told any more; what is good of it may still be salvaged."""
+    home, copy = a_home(tmp_path / "home", 200), tmp_path / "copy.db"
+    backup(home, copy)
+    copy.write_bytes(copy.read_bytes()[:6000])
+    with pytest.raises(StoreUnavailable, match="whose backup it is cannot be told"):
+        backup(home, copy)
+    assert backup(home, copy, replace=True).position == 200
 
 
 def test_no_backup_takes_the_place_of_another_file(tmp_path: Path) -> None:

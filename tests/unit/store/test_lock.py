@@ -54,6 +54,18 @@ def test_the_second_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
         process.communicate()
 
 
+def test_what_a_lock_says_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """As all files of a home, whatever the umask of who runs it; and whatever a process that was killed has left."""
+    (tmp_path / f"lock.json.{os.getpid()}").write_text("half of")
+    before = os.umask(0)
+    try:
+        with _take(tmp_path):
+            modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == {"lock": 0o600, "lock.json": 0o600}
+
+
 def test_a_killed_holder_frees_it(tmp_path: Path) -> None:
     """The lock ends with its process, so a crash never needs a person to delete a file."""
     process = _other(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+import cmam
 from cmam.domain.events import AlertRaised, Checkpointed, StoreCreated
 from cmam.domain.values.ids import StoreId
-from cmam.store.errors import RecordRefused, StoreBroken, StoreMissing, StoreUnavailable, VersionConflict
+from cmam.store.errors import RecordRefused, StoreBroken, StoreMissing, StoreNewer, StoreUnavailable, VersionConflict
 from cmam.store.logfile import database
 from cmam.store.logfile.database import APPLICATION_ID, Durability, lengthen_wal
 from cmam.store.logfile.log import EventLog
@@ -199,9 +201,9 @@ def test_a_log_that_a_newer_cmam_has_written_on_is_looked_at_and_not_written(tmp
         newer = f'"form":{FORM + 1},', '"code":"7.7.7"'
         change = "UPDATE stored_events SET state = replace(replace(state, ?, ?), ?, ?) WHERE rowid = 3"
         log.connection.execute(change, (f'"form":{FORM},', newer[0], f'"code":"{log.code}"', newer[1]))
-    with pytest.raises(
-        StoreBroken, match=rf"newer cmam \(7\.7\.7, records of form {FORM + 1}; this one knows up to {FORM}\)"
-    ):
+    ours = re.escape(f"A newer cmam than this one ({cmam.__version__}) wrote {tmp_path / 'events.db'}")
+    what = f"records of form {FORM + 1}, and this one knows forms up to {FORM}"
+    with pytest.raises(StoreNewer, match=rf"{ours}: it has {what}\. It is version 7\.7\.7\. Install version 7\.7\.7"):
         EventLog.open(tmp_path)
     with closing(EventLog.read_only(tmp_path)) as log:
         assert log.position() == 4
