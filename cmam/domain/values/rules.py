@@ -901,5 +901,10 @@ Told a moment late, it showed a copy as it was before it had grown: that was tou
 
 # --- 15 ---------------------------------------------------------------------------------------------------------------
 
+LATE_RESTS_ARE_TOLD = 15
+"""What an open or an add has not bought of a copy's target when it fills too late is looked at once more, and told as
+skipped: an add that was decided behind an open of unknown outcome was given up, and nothing on record said so.
+"""
+
 RULES = 15
 """The newest."""
