@@ -7,6 +7,7 @@ Either way the holder of the lock alone writes, and both ways understand the sam
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +46,9 @@ from cmam.store.proof.tail import check_tail
 from cmam.store.records.envelope import Pending
 from cmam.store.text import iso
 from cmam.store.upkeep.growth import growth
+from cmam.store.upkeep.known_end import is_copy, is_known, settle_end
+
+_LOG = logging.getLogger(__name__)
 
 STORE_ID_CHARACTERS = 5
 ID_CHARACTERS = 6
@@ -394,9 +398,12 @@ def _needs_views(request: Mapping[str, Any]) -> bool:
 def _held(home: Home, command: str, clock: Clock) -> Iterator[StoreWriter]:
     home.prepare()
     with StoreLock(home.root).acquire(since=iso(clock.now()) or "", command=command):
+        is_put_back, is_met = is_copy(home.root), is_known(home.root)
         log = EventLog.open(home.root)
         try:
-            check_tail(log)
+            check_tail(log, is_known=is_met)
+            if lost := settle_end(home.root, log, clock.now(), is_copy=is_put_back):
+                _LOG.warning("! %s", lost)
             yield StoreWriter(log, clock, StoreName(home.root))
         finally:
             log.close()

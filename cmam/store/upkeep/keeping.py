@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmam.domain.events import LogRestored
 from cmam.domain.operating.registry import APP
 from cmam.store.auditing.audit import verify_log
 from cmam.store.errors import StoreBroken, StoreMissing, StoreUnavailable
@@ -24,10 +23,9 @@ from cmam.store.logfile.lock import LOCK_NAME
 from cmam.store.logfile.log import EventLog
 from cmam.store.logfile.segments import ARCHIVE, PART_NAME, first_position, part_name
 from cmam.store.records.envelope import Pending, encode
+from cmam.store.upkeep.known_end import note_restore
 
 WAL_PARTS = ("-wal", "-shm")
-ACCOUNTS = "account:"
-"""How the names of the accounts' streams begin."""
 
 
 # --- backup ---------------------------------------------------------------------------------------------------------
@@ -135,13 +133,6 @@ def restore(home: Path, path: Path, now_us: int, *, replace: bool = False) -> Re
     place.chmod(0o600)
     sync_folder(home)
     return Restored(result.head, aside)
-
-
-def note_restore(log: EventLog, position: int, now_us: int) -> None:
-    """Tell the accounts of a log that it ended at `position` when it was put back."""
-    heads = sorted((stream, head) for stream, head in log.heads().items() if stream.startswith(ACCOUNTS))
-    event = LogRestored(position=position)
-    log.append([Pending(stream, head.version + 1, now_us, event) for stream, head in heads])
 
 
 def _archive_of(home: Path, path: Path) -> Path:
