@@ -34,8 +34,9 @@ from cmam.store.logfile.lock import StoreLock
 from cmam.store.logfile.log import EventLog
 from cmam.store.logfile.room import RoomWatch
 from cmam.store.projection.attendant import Attendant
-from cmam.store.proof.tail import check_tail
 from cmam.store.text import iso
+from cmam.store.upkeep.known_end import EndWatch, keep_end
+from cmam.store.upkeep.opening import open_to_go_on
 from cmam.system import Machinery, Reads, Ready, System
 
 log = logging.getLogger(__name__)
@@ -83,10 +84,11 @@ def run(
     home.prepare()
     lock = StoreLock(home.root)
     with lock.acquire(since=iso(clock.now()) or "", command=command, may_be_nameless=True):  # closes must go out
-        event_log = EventLog.open(home.root, durability=settings.durability)
+        event_log, lost = open_to_go_on(home.root, clock.now(), durability=settings.durability, on_long=on_long)
         is_free = True
         try:
-            check_tail(event_log)
+            if lost:
+                log.warning("! %s", lost)
             lengthen_wal(event_log.connection, event_log.path)
             vault = secrets_of(home, settings.secrets)
             only = frozenset(name.lower() for name in profiles)
@@ -102,6 +104,7 @@ def run(
                     on_end(ended)
             if is_free:
                 _write_checkpoint(event_log, clock)
+                keep_end(home.root, event_log.connection)
             return code
         finally:
             if is_free:
@@ -128,7 +131,7 @@ def _attended(
     home.prepare_runtime()
     control = ControlListener(home.control_socket, home.control_key, system.handle)
     attendant, room = Attendant(home.root, clock), RoomWatch(home.root, clock)
-    set_clock = SetClockWatch(clock)
+    set_clock, end = SetClockWatch(clock), EndWatch(home.root, clock)
     door = Door(control, clock, system.status().alarm)
     try:
         room.look(system.status().alarm)
@@ -143,6 +146,7 @@ def _attended(
             door.tend()
             room.look(board.alarm)
             set_clock.look(board.alarm)
+            end.look()
             return is_done(board)
 
         system.wait(stop, tend)

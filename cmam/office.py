@@ -7,6 +7,7 @@ Either way the holder of the lock alone writes, and both ways understand the sam
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -41,10 +42,12 @@ from cmam.store.logfile.room import shortage
 from cmam.store.past.beginning import believe, expect_known_rules
 from cmam.store.past.moment import Moment
 from cmam.store.projection.views_file import views_position
-from cmam.store.proof.tail import check_tail
 from cmam.store.records.envelope import Pending
 from cmam.store.text import iso
 from cmam.store.upkeep.growth import growth
+from cmam.store.upkeep.opening import open_to_go_on
+
+_LOG = logging.getLogger(__name__)
 
 STORE_ID_CHARACTERS = 5
 ID_CHARACTERS = 6
@@ -394,9 +397,10 @@ def _needs_views(request: Mapping[str, Any]) -> bool:
 def _held(home: Home, command: str, clock: Clock) -> Iterator[StoreWriter]:
     home.prepare()
     with StoreLock(home.root).acquire(since=iso(clock.now()) or "", command=command):
-        log = EventLog.open(home.root)
+        log, lost = open_to_go_on(home.root, clock.now())
         try:
-            check_tail(log)
+            if lost:
+                _LOG.warning("! %s", lost)
             yield StoreWriter(log, clock, StoreName(home.root))
         finally:
             log.close()

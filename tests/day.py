@@ -16,7 +16,7 @@ from cmam.actors.accounts import following
 from cmam.domain.values.ids import base36
 from cmam.openapi import translate
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
-from cmam.store.upkeep.keeping import note_restore
+from cmam.store.upkeep.known_end import note_restore
 from tests.rulebook import EURUSD, LEAD, UNIT, WORLD, Case, Rulebook
 
 SEED = 1

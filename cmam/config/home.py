@@ -23,7 +23,7 @@ SOCKET_PATH_BYTES_MAX = 100
 LIVED_BY = frozenset(
     {
         *(f"{name}{part}" for name in ("events.db", "views.db") for part in ("", "-wal", "-shm")),
-        *("secrets.json", "settings.toml", "store.id", "control.key"),
+        *("secrets.json", "settings.toml", "store.id", "store.end", "control.key"),
         *(f"{name}{part}" for name in ("lock", "secrets.lock", "views.lock") for part in ("", ".json")),
     }
 )

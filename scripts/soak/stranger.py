@@ -1,12 +1,13 @@
-"""Runs drawn days before the broker of tests/stranger, and says of each that went wrong which habits it takes.
+"""Runs drawn days before the broker of tests/stranger, and says of each that went wrong under which habits it did.
 
     python scripts/soak/stranger.py --seeds 0-199            brokers with drawn habits, lines cut, processes killed
     python scripts/soak/stranger.py --seeds 0-199 --plain    the broker as it was seen on the wire
     python scripts/soak/stranger.py --seeds 0-199 --wide     markets shut, positions are rolled, accounts held to closes
     python scripts/soak/stranger.py --seeds 0-199 --noisy    events lack optional fields, and have enums of no schema
     python scripts/soak/stranger.py --seeds 0-199 --calm     nothing is cut and nobody is killed
+    python scripts/soak/stranger.py --seeds 17 --shrink      says of a day that went wrong which habits it takes
 
-Exit code 1 where a day went wrong. A day takes about a second.
+Exit code 1 where a day went wrong. A day takes about a second; to shrink one takes a day more for each of its habits.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ def run(
     return day
 
 
-def without_needless(day: Day, *, is_calm: bool, is_old: bool) -> Day:
+def without_needless(day: Day, *, is_calm: bool, is_old: bool, is_noisy: bool = False) -> Day:
     """The same day with every habit gone that it does not take to go wrong."""
     for name in unusual(day.habits):
         plainer = replace(day.habits, **{name: getattr(Habits(), name)})
-        tried = run(day.seed, plainer, is_calm=is_calm, is_old=is_old, is_wide=day.is_wide)
+        tried = run(day.seed, plainer, is_calm=is_calm, is_old=is_old, is_wide=day.is_wide, is_noisy=is_noisy)
         day = tried if tried.wrong else day
     return day
 
@@ -53,6 +54,7 @@ def main() -> int:
     parser.add_argument("--wide", action="store_true", help="with markets that shut, and positions that are rolled")
     parser.add_argument("--noisy", action="store_true", help="with events that lack what the schema calls optional")
     parser.add_argument("--calm", action="store_true", help="without cuts and kills")
+    parser.add_argument("--shrink", action="store_true", help="run days that went wrong again, with fewer habits")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
     counts: Counter[str] = Counter()
@@ -69,7 +71,9 @@ def main() -> int:
         counts += day.counts
         if day.wrong:
             bad.append(seed)
-            print(without_needless(day, is_calm=options.calm, is_old=options.old).wrong[0], flush=True)
+            if options.shrink:
+                day = without_needless(day, is_calm=options.calm, is_old=options.old, is_noisy=options.noisy)
+            print(day.wrong[0], flush=True)
     print(", ".join(f"{name} {count}" for name, count in counts.most_common()))
     print(f"wrong: {bad}" if bad else "nothing differs")
     return 1 if bad else 0

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from cmam.domain.guarding.latches import TWIN
-from cmam.store.upkeep.keeping import note_restore
+from cmam.store.upkeep.known_end import note_restore
 from tests.oracle import drawn
 from tests.oracle.day import STEP, Day, Theirs, level_of
 from tests.rulebook import Case

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from cmam import office
 from cmam.cli.main import run
 from cmam.config.home import Home
+from cmam.domain.events import LogRestored
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.sandbox.serving.options import ReadyInfo
 from cmam.sandbox.serving.server import run_in_thread
@@ -190,3 +191,21 @@ def test_a_second_signal_exits_at_once_and_a_second_start_names_the_first(home: 
     process.send_signal(signal.SIGCONT)
     process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_an_older_log_that_was_copied_back_by_hand_is_told_as_restored(home: Path) -> None:
+    """A command has written since, so the home knows how far its log had come; the start says so, and goes on."""
+    process = _started(home)
+    process.terminate()
+    process.communicate(timeout=PATIENCE_S)
+    shutil.copyfile(home / "events.db", home / "mine")
+    assert run(["--home", str(home), "profile", "set", "main", "max_age=500"]) == 0
+    assert run(["--home", str(home), "profile", "set", "main", "max_age=400"]) == 0
+    (home / "mine").replace(home / "events.db")
+    process = _started(home)
+    process.terminate()
+    _, said = process.communicate(timeout=PATIENCE_S)
+    assert "when this home was last in use" in said
+    with closing(EventLog.read_only(home)) as log:
+        assert [one for one in log.read_all() if isinstance(one.event, LogRestored)]
+        assert verify(log.read_all()).is_identical

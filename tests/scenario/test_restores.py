@@ -16,7 +16,8 @@ from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules import UNDECIDED_AT_BACKUPS
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
-from cmam.store.upkeep.keeping import backup, note_restore, restore
+from cmam.store.upkeep.keeping import backup, restore
+from cmam.store.upkeep.known_end import note_restore
 from tests.person import LEADER, Held, Person
 from tests.rulebook import EURUSD, LEAD, UNIT, Case, Rulebook
 from tests.whole import NETTED, SAME_BROKER, FaultyLog, Whole

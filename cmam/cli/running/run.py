@@ -71,10 +71,15 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
     stop = Latch()
     beside: list[Beside] = []
 
+    told_long: list[int] = []
+
     def long(records: int) -> None:
+        if told_long:  # a log that is new here is read to be checked, and again
+            return
+        told_long.append(records)
         tell = say if is_live else lines.say  # the screen comes after it
         tell(
-            f"Reading {records:,} records first, as the first start after an update does; "
+            f"Reading {records:,} records first, as the first start after an update or on a copied log does; "
             "nothing is copied or closed until that is done."
         )
 

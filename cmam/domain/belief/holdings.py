@@ -30,6 +30,7 @@ from cmam.domain.values.rules import (
     SWAPS_OPEN_NOTHING,
     TRAILED_BEFORE,
     TRAILED_ON,
+    TRAILS_ONE_WAY,
     UNTIMED_AGAIN,
     UNTIMED_HOLDS,
     WHAT_TRAILS,
@@ -83,12 +84,13 @@ def take_trader(view: AccountView, event: TraderSeen) -> AccountView:
 
 
 def take_position(
-    view: AccountView, seen: Position, *, is_new_deal: bool = False, is_newest: bool = False
+    view: AccountView, seen: Position, *, is_new_deal: bool = False, is_newest: bool = False, is_asked: bool = False
 ) -> AccountView:
     """Take the newest snapshot of a position; volume 0 means it is gone, whatever its status says.
 
     A netted position may be emptied and filled again within one millisecond: then a new deal tells the two apart. With
     `is_newest` times are not asked: a broker's clock that steps back would make all it says old for ever.
+    What answers an amendment of ours (`is_asked`) has set the stop where it shows it.
     """
     known = view.positions.get(seen.position)
     if is_newest:
@@ -101,7 +103,7 @@ def take_position(
     if known is not None and seen.updated_ms and seen.updated_ms < known.updated_ms:
         return view
     if known is not None and view.rules >= LOOSENED_AT_ONCE:
-        view, seen = _with_way(view, known, seen, is_newest=is_newest)
+        view, seen = _with_way(view, known, seen, is_newest=is_newest or is_asked)
     elif known is not None and not is_newest and view.rules >= TRAILED_ON:
         seen = _trailed_on(known, seen)
     if seen.volume > 0 and seen.status in (PositionStatus.OPEN, PositionStatus.ERROR):
@@ -421,6 +423,9 @@ def trail_stop(view: AccountView, event: TrailingStopMoved) -> AccountView:
         return view
     if view.rules >= WHAT_TRAILS and not (known.trailing and known.stop is not None):
         return view  # of what it was before it turned, or of a stop that has been taken away since
+    is_looser = known.stop is not None and (event.stop - known.stop) * known.side.sign < 0
+    if is_looser and view.rules >= TRAILS_ONE_WAY:
+        return view  # told late, or on from a stop that somebody has set unheard: the next look tells which
     if known.stop is not None and event.position not in view.trailed_from:
         view = replace(view, trailed_from={**view.trailed_from, event.position: known.stop})
     return replace(view, positions=with_position(view.positions, replace(known, stop=event.stop)))

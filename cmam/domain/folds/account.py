@@ -95,6 +95,7 @@ from cmam.domain.guarding.latches import (
     take_history,
 )
 from cmam.domain.market.listed import take_symbols
+from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
@@ -105,6 +106,7 @@ from cmam.domain.values.rules import (
     RESTORES_ARE_KNOWN,
     RESULTS_OUTDATED,
     TOLD_AGAIN,
+    TRAILS_ONE_WAY,
     TURNED_IS_BARE,
     UNDECIDED_AT_BACKUPS,
 )
@@ -149,7 +151,10 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
         view = take_dealt(view, event.position, deal, at_us, is_ours=intent is not None)
     elif event.position is not None and not (view.rules >= TOLD_AGAIN and is_told_again(view, event)):
         if not is_charged_unseen(view, event):
-            view = take_position(view, as_told(view, event, event.position), is_new_deal=is_new_deal)
+            is_asked = intent is not None and intent.command.kind is CommandKind.AMEND_PROTECTION
+            is_asked = is_asked and view.rules >= TRAILS_ONE_WAY
+            shown = as_told(view, event, event.position)
+            view = take_position(view, shown, is_new_deal=is_new_deal, is_asked=is_asked)
     elif deal is not None and is_new_deal:
         view = book_deal(view, deal, intent)
     view = note_told_closed(view, event, former) if len(view.positions) < len(former) else view

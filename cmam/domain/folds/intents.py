@@ -27,6 +27,7 @@ from cmam.domain.values.rules import (
     ADDS_IN_VAIN,
     APPLIED_TO_NETS,
     CLOSES_APART,
+    LATE_RESTS_ARE_TOLD,
     LOSSES_ARE_TOLD,
     MERGED_REFUSES_NOTHING,
     NETS_MOVE_FIRST,
@@ -395,7 +396,9 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
     if spec is None:
         return put(view, copy)
     if view.rules >= ADDS_IN_VAIN:
-        waits_until_us = copy.not_after_us if at_us <= copy.not_after_us else None
+        is_in_time = at_us <= copy.not_after_us
+        late_us = at_us if view.rules >= LATE_RESTS_ARE_TOLD else None  # a look at it says that it is too late
+        waits_until_us = copy.not_after_us if is_in_time else late_us
         has_filled = event.outcome is Outcome.CONFIRMED
         return put(view, growth.settled(view, copy, intent, has_filled=has_filled, waits_until_us=waits_until_us))
     target = copy.goal.target_numerator // (copy.goal.target_denominator or 1)

@@ -948,5 +948,17 @@ REDUCED_UNSEEN = 15
 was in no sum, where the look showed as much of the net as before, or a net that nobody had seen yet.
 """
 
+LATE_RESTS_ARE_TOLD = 15
+"""What an open or an add has not bought of a copy's target when it fills too late is looked at once more, and told as
+skipped: an add that was decided behind an open of unknown outcome was given up, and nothing on record said so.
+"""
+
+TRAILS_ONE_WAY = 15
+"""A stop that is told to have trailed to where it would be looser than it is known to be moves nothing: no stop trails
+back. It is of before, or goes on from a stop that was set and is not known yet. Taken as it was, the look behind it had
+nothing to tell: a copy kept the nearer stop for good, though its leader had set a wider one. And what
+answers an amendment of ours has moved the stop, whatever its time says: the next look took that for a person's hand.
+"""
+
 RULES = 15
 """The newest."""

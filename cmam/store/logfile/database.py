@@ -364,6 +364,15 @@ def is_store(path: Path) -> bool:
     return header.startswith(_HEADER) and header[68:72] == APPLICATION_ID.to_bytes(4, "big")
 
 
+def is_written_ahead(path: Path) -> bool:
+    """Whether a database is one that is written ahead, as each is that a cmam writes: by its header alone."""
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:20] == b"\x02\x02"
+    except OSError:
+        return True
+
+
 def remove_with_parts(path: Path) -> None:
     """Take a database that never got its name away, with all that SQLite laid beside it."""
     for ending in ("", "-journal", "-wal", "-shm"):

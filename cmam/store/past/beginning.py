@@ -113,6 +113,12 @@ def begin(log: EventLog, hands: Hands = ALL_HANDS, on_long: Callable[[int], None
     return Beginning(state, last, dict(_pasts(log, _missed(state, last))))
 
 
+def has_snapshots(log: EventLog) -> bool:
+    """Whether what is believed of every account rests on a snapshot and what came after it."""
+    accounts, _ = _streams(log)
+    return bool(accounts) and accounts.keys() <= _kept(log).keys()
+
+
 def _streams(log: EventLog) -> tuple[dict[str, AccountId], list[str]]:
     """The streams of accounts, in the order in which they began, and the others that change what is believed."""
     found = {stream: account_of(stream) for stream in log.streams()}

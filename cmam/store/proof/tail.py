@@ -7,6 +7,7 @@ written, and is the business of `audit verify`. Reads rows, knows no facts but c
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 
 from cmam.domain.events import Checkpointed
@@ -34,10 +35,16 @@ class Unreadable(StoreBroken):
         super().__init__(f"The record at position {position} cannot be read ({why}).")
 
 
-def check_tail(log: EventLog) -> None:
-    """Hold everything since the last checkpoint against its chains; raises StoreBroken, naming the first bad record."""
+def check_tail(log: EventLog, *, is_known: bool = True) -> None:
+    """Hold everything since the last checkpoint against its chains; raises StoreBroken, naming the first bad record.
+
+    A file that this home has not written is held whole: who copies a log while it is written may copy pages of two
+    moments, and what lacks then lies anywhere. What was archived before it was whole when that was done.
+    """
     verifier, after = Verifier(), 0
-    last = _last_checkpoint(log)
+    if not is_known:
+        _check_pages(log)
+    last = _last_checkpoint(log) if is_known else _first_checkpoint(log)
     if last is not None:
         after = verifier.resume(last)
     try:
@@ -48,6 +55,27 @@ def check_tail(log: EventLog) -> None:
     found = verifier.finish()
     if found.findings:
         raise StoreBroken(f"{found.findings[0].text} {_advice(log)}")
+
+
+def _check_pages(log: EventLog) -> None:
+    """Have SQLite hold its pages and its index against each other."""
+    try:
+        (found,) = log.connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.Error as error:
+        found = str(error)
+    if found != "ok":
+        raise StoreBroken(f"The file {log.path} is not whole ({found}). {_advice(log)}")
+
+
+def _first_checkpoint(log: EventLog) -> Checkpointed | None:
+    """Where the file goes on from older parts, what it begins with."""
+    if len(log.parts) == 1:
+        return None
+    try:
+        event = log.decode(log.page_of_raw(log.parts[-2].position(), 1)[0]).event
+    except (ValueError, IndexError):
+        return None  # it is damaged, and found as such
+    return event if isinstance(event, Checkpointed) else None
 
 
 def _advice(log: EventLog) -> str:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import msgspec
 
-from cmam.domain.events import LogRestored
 from cmam.domain.operating.registry import APP
 from cmam.store.auditing.audit import verify_log
 from cmam.store.errors import StoreBroken, StoreDamaged, StoreError, StoreMissing, StoreUnavailable
@@ -28,6 +27,7 @@ from cmam.store.logfile.log import EventLog
 from cmam.store.logfile.segments import ARCHIVE, PART_NAME, first_position, part_name
 from cmam.store.records.envelope import Pending, encode, envelope_of
 from cmam.store.text import iso
+from cmam.store.upkeep.known_end import note_restore
 
 WAL_PARTS = ("-wal", "-shm")
 GOOD_PART = (
@@ -35,8 +35,6 @@ GOOD_PART = (
     "FILE` copies out what is good of it, and FILE can be restored."
 )
 """The way on from a backup that is damaged."""
-ACCOUNTS = "account:"
-"""How the names of the accounts' streams begin."""
 
 
 # --- backup ---------------------------------------------------------------------------------------------------------
@@ -204,13 +202,6 @@ def _expected_whole() -> Iterator[None]:
         yield
     except StoreDamaged as error:
         raise StoreBroken(f"Nothing was restored: the backup is damaged. {error.found}. {GOOD_PART}") from error
-
-
-def note_restore(log: EventLog, position: int, now_us: int) -> None:
-    """Tell the accounts of a log that it ended at `position` when it was put back."""
-    heads = sorted((stream, head) for stream, head in log.heads().items() if stream.startswith(ACCOUNTS))
-    event = LogRestored(position=position)
-    log.append([Pending(stream, head.version + 1, now_us, event) for stream, head in heads])
 
 
 def _archive_of(home: Path, path: Path) -> Path:

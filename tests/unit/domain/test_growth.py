@@ -8,6 +8,7 @@ import pytest
 
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
+    AttemptDecided,
     CopyTouched,
     Health,
     HealthChanged,
@@ -22,7 +23,7 @@ from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Volume
-from cmam.domain.values.reasons import Verdict
+from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.trades import AccountType
 from cmam.store.folding.snapshot import keep, unkeep
 from tests.factories import LOT, Pair, a_spec, a_view
@@ -108,6 +109,22 @@ def test_an_add_that_waits_too_long_between_two_closes_is_given_up() -> None:
     pair.passes(POLL_US)
     pair.answer()
     assert (pair.copy.volume, pair.copy.target, pair.copy.wait) == (2 * MINI, 2 * MINI, None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_add_that_was_decided_behind_an_open_that_fills_too_late_is_told_as_skipped(kind: AccountType) -> None:
+    """The open is out of sight for as long as the add may be old: what he added is not bought, and the record says so.
+    By rules 14 the decision stood there as a copy, and no word of what had become of it."""
+    pair = Pair(view=a_view(kind=kind))
+    pair.opens(MINI)
+    assert pair.grows(MINI, 3 * MINI).verdict is Verdict.COPY
+    pair.send()
+    pair.passes(40_000_000)
+    pair.answer()
+    pair.passes(POLL_US)
+    told = [fact for fact, _ in pair.said if isinstance(fact, AttemptDecided)]
+    assert [(fact.verdict, fact.reason) for fact in told] == [(Verdict.SKIP, Reason.TOO_OLD)]
+    assert (pair.copy.volume, pair.copy.target, pair.copy.wait, pair.waiting) == (MINI, MINI, None, [])
 
 
 def test_an_add_that_a_gate_ends_between_two_closes_is_given_up() -> None:

@@ -77,6 +77,20 @@ def test_a_trailing_stop_moves_nothing_by_a_word_of_before_its_position_was_chan
     assert [change.stop for change in _told(replace(view, rules=8), fact)] == [price("1.096")]
 
 
+def test_a_stop_does_not_trail_back_and_what_has_loosened_it_is_told_by_the_next_look() -> None:
+    """He has set it farther in a moment of which the broker's times say nothing, and it has trailed on from there. That
+    was told as trailed, the look behind it had nothing new, and copies kept the nearer stop for good."""
+    fact = TrailingStopMoved(position=HELD.position, order=OrderId(9), stop=price("1.091"), updated_ms=5)
+    view = _holding(replace(HELD, stop=price("1.095"), trailing=True))
+    shown = Reconciled(positions=(replace(HELD, stop=price("1.091"), trailing=True),), orders=(), quiet=True)
+    for rules, told, looked in ((RULES, [], [False]), (14, [True], [])):
+        before = replace(view, rules=rules)
+        after = evolve(before, fact, T0_US + 1)
+        assert [change.trailed for change in changes(before, after, fact)] == told
+        found = changes(after, evolve(after, shown, T0_US + 60_000_000), shown)
+        assert [change.trailed for change in found] == looked
+
+
 def test_what_happened_in_a_gap_is_told_by_the_reconcile() -> None:
     """A stop that moved, a part that was closed, a close and an open: each once, each marked as late."""
     other = replace(HELD, position=PositionId(501))

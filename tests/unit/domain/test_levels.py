@@ -588,6 +588,23 @@ def test_a_trailing_copy_trails_itself_and_is_not_loosened() -> None:
     assert pair.commands[-1].stop == price("1.094")
 
 
+@pytest.mark.parametrize(("rules", "has_moved"), [(RULES, True), (14, False)])
+def test_an_answer_to_our_amendment_moves_a_trailing_stop_back_whatever_its_time_says(
+    rules: int, *, has_moved: bool
+) -> None:
+    """A look has just shown the stop, and the broker's times stand still: what was asked for counted as told before
+    that look, and as a person's hand at the next one."""
+    pair = opened("1.10000", stop=price("1.095"), trailing=True)
+    pair.view = replace(pair.view, rules=rules)
+    pair.fact(pair.reconciled())
+    pair.protects(stop="1.094", trailing=True)
+    (held,) = pair.held.values()
+    asked = pair.waiting[0]
+    amended = replace(held, stop=asked.command.stop)
+    pair.fact(pair.protective(ExecutionKind.ORDER_REPLACED, amended, is_server=False, name=asked.intent))
+    assert (pair.view.positions[held.position].stop == asked.command.stop) is has_moved
+
+
 def test_a_stop_that_the_leader_set_is_taken_once_and_not_again_by_a_trailing_copy() -> None:
     """He set 1.096, ours trailed on to 1.0985: neither his new target, nor a person's, brings 1.096 back."""
     pair = opened("1.10000", {"human_levels": "leader"}, stop=price("1.095"), trailing=True)
