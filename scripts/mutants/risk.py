@@ -135,8 +135,8 @@ MUTATIONS = (
     Mutation(
         "a guard that cannot see equity lets opens through",
         "cmam/domain/deciding/amounts.py",
-        "        return Reason.EQUITY_UNKNOWN\n",
-        "        return None\n",
+        'unknown, and a guard needs it")\n        return Reason.EQUITY_UNKNOWN\n',
+        'unknown, and a guard needs it")\n        return None\n',
         (GUARDS, GATES, UNIT + "domain"),
     ),
     Mutation(

@@ -139,6 +139,8 @@ def write_ready_file(path: Path, ready: ReadyInfo) -> None:
 
 def remove_ready_file(path: Path, ready: ReadyInfo) -> None:
     """Take the ready document back, unless another server has written its own there meanwhile."""
+    if not path.is_file():
+        return
     try:
         if json.loads(path.read_bytes()).get("control") == ready.as_document()["control"]:
             path.unlink()

@@ -23,8 +23,14 @@ ORGANISATION = "cmam sandbox (for tests only)"
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Put `content` into `path` in one step, readable by its owner only."""
+    """Put `content` into `path` in one step, readable by its owner only.
+
+    A device or a pipe is written to as it stands: root could put a file in the place of /dev/null.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        path.write_bytes(content)
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:

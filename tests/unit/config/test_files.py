@@ -140,3 +140,14 @@ def test_a_file_of_somebody_else_is_said_to_be_his(
 def test_a_file_that_nobody_may_look_for_is_refused_in_the_machine_s_words(tmp_path: Path) -> None:
     """A folder above it is somebody else's, or it is not there at all."""
     assert refusal(OSError(errno.EACCES, "Permission denied"), tmp_path / "gone") == "Permission denied"
+
+
+def test_no_device_or_pipe_is_replaced(tmp_path: Path) -> None:
+    """Whoever runs it as root with a link to /dev/null would have a file there."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    with pytest.raises(OSError, match="expected a file"):
+        write_whole(link, b"secret")
+    assert pipe.is_fifo()
+    assert sorted(tmp_path.iterdir()) == [link, pipe]

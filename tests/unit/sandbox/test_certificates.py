@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import ssl
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from cmam.clock import SystemClock
-from cmam.sandbox.wire.certificates import CA_KEY_FILE, certificate_authority, server_context
+from cmam.sandbox.wire.certificates import CA_KEY_FILE, certificate_authority, server_context, write_private
 
 
 def test_the_authority_is_kept_and_the_certificate_covers_this_machine(tmp_path: Path) -> None:
@@ -52,3 +53,16 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> dict
     found = asking.getpeercert()
     assert found
     return dict(found)
+
+
+def test_a_pipe_is_written_to_and_never_replaced(tmp_path: Path) -> None:
+    """`--ready-file /dev/null` as root would leave a file in the place of the device."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        write_private(pipe, b"ready")
+        assert os.read(reader, 100) == b"ready"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
