@@ -480,8 +480,8 @@ MUTATIONS = (
     Mutation(
         "a drawdown in money needs what the day began with",
         "cmam/domain/guarding/guards.py",
-        "        if base is None and asked.is_percent:\n",
-        "        if base is None:\n",
+        "        if asked.is_percent and (base is None or base <= 0):\n",
+        "        if base is None or (asked.is_percent and base <= 0):\n",
         (GUARDS,),
     ),
     Mutation(
