@@ -276,7 +276,8 @@ def _sum_lines(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if line["fill_rate"] is not None:
         yield "fill rate", f"{line['fill_rate']} of what was asked for"
     if line["slippage_pips"] is not None:
-        parts = ", ".join(f"{name} {line[f'slippage_{name}_pips']}" for name in ("delay", "spread", "broker"))
+        names = ("delay", "spread", "broker", *(("other",) if float(line["slippage_other_pips"]) else ()))
+        parts = ", ".join(f"{name} {line[f'slippage_{name}_pips']}" for name in names)
         yield "slippage", f"{line['slippage_pips']} pips on average: {parts}; negative is better than the leader"
     yield from _result_lines(line)
     if line["drifting"]:

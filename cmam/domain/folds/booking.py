@@ -6,7 +6,7 @@ from cmam.domain.belief import refused
 from cmam.domain.belief.asked import with_intent
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Intent, IntentState
 from cmam.domain.belief.holdings import SETTLED_US
-from cmam.domain.belief.shares import closed_by, moved, net_held, net_of_ledger
+from cmam.domain.belief.shares import closed_by, losses, moved, net_held, net_of_ledger
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ExecutionSeen, Wait
 from cmam.domain.values.commands import CommandKind
@@ -28,6 +28,7 @@ from cmam.domain.values.rules import (
     ORDERS_LEVELS_OF_NETS,
     OWN_LEVELS,
     REST_COUNTED_ONCE,
+    SHARES_ARE_PRICED,
     TURNED_NETS,
     TURNED_UNDER_CLOSE,
 )
@@ -192,7 +193,7 @@ def match_copy(
     if copy.position is not None and copy.position == position_of(event):
         if order is not None and order.closing and event.is_server_event:
             copy = replace(copy, awaits_protection=False)
-        if deal is not None and deal.close is not None:
+        if deal is not None and _is_close_of(view, copy, deal):
             copy = replace(copy, close_price=deal.price)
         copy = as_held(view, copy)
         if view.rules >= OWN_LEVELS and deal is None and event.is_server_event and at_us <= copy.levels_until_us:
@@ -201,8 +202,26 @@ def match_copy(
         if is_fill and view.rules >= OWN_LEVELS:
             copy = _awaiting_levels(copy, event, at_us, is_first=not was_held)
     view = view if copy is known else put(view, copy)
+    if copy.share and deal is not None and intent is None and view.rules >= SHARES_ARE_PRICED:
+        view = _losers_priced(view, copy, deal)
     if copy.share and deal is None and event.is_server_event and view.rules >= ORDERS_LEVELS_OF_NETS:
         view = _shares_with_theirs(view, copy, at_us)
+    return view
+
+
+def _is_close_of(view: AccountView, copy: Copy, deal: Deal) -> bool:
+    """Whether a deal has closed something of a copy. What it was to a net says nothing of a share: an open against the
+    net closes a part of that, and a close of what was against it opens."""
+    if copy.share and view.rules >= SHARES_ARE_PRICED:
+        return deal.side is not copy.side
+    return deal.close is not None
+
+
+def _losers_priced(view: AccountView, copy: Copy, deal: Deal) -> AccountView:
+    """The shares that lose by a deal that none of them asked for, with its price."""
+    for share, _ in tuple(losses(view, copy.symbol)):
+        if share.side is not deal.side and share.close_price != deal.price:
+            view = put(view, replace(view.copies[share.key], close_price=deal.price))
     return view
 
 

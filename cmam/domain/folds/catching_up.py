@@ -16,7 +16,7 @@ from cmam.domain.values.ids import OrderId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import RESTS_FILL_UNSEEN
+from cmam.domain.values.rules import RESTS_FILL_UNSEEN, SHARES_ARE_PRICED
 from cmam.domain.values.trades import Deal, Order, OrderStatus
 
 
@@ -138,6 +138,8 @@ def refresh_copies(view: AccountView, deals: tuple[Deal, ...]) -> AccountView:
     }
     for copy in list(view.copies.values()):
         close = closes.get(copy.position) if copy.position is not None else None
+        if close is not None and close.side is copy.side and copy.share and view.rules >= SHARES_ARE_PRICED:
+            close = None  # of the shares on its other side
         copy = replace(
             as_held(view, copy),
             close_price=close.price if close is not None else copy.close_price,

@@ -960,5 +960,11 @@ nothing to tell: a copy kept the nearer stop for good, though its leader had set
 answers an amendment of ours has moved the stop, whatever its time says: the next look took that for a person's hand.
 """
 
+SHARES_ARE_PRICED = 15
+"""A share of a net is closed at the price of what was dealt against its side, by its own request or by somebody else's
+deal that it lost by, whether that made the net smaller or larger. Its open counted as a close where it made the net
+smaller, and its close as none where that made it larger.
+"""
+
 RULES = 15
 """The newest."""

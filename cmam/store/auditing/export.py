@@ -44,7 +44,8 @@ def write_csv(lines: Iterable[Line], file: IO[str], keys: Sequence[str]) -> int:
 
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 """What a spreadsheet takes for the beginning of a formula."""
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+|/\d+)?")
+"""Also a fraction, as which an exact target or drift may stand."""
 
 
 def _cell(value: Any) -> Any:

@@ -3,8 +3,9 @@
 *Fill rate*: of the opens and adds that came to an end, and of the pending orders that were refused or filled, the part
 of the asked volume that was filled, averaged over requests. *Slippage* is the copy's entry against its leader's, in the
 follower's pips, positive for worse: *delay* is how far the middle of the market had moved when we decided, *spread* the
-follower's half spread against what the leader paid of his, *broker* the fill against the quote we decided at; the three
-add up. *Drift* is how far live copies are off their exact target, above or below, as a step or a minimum allows no
+follower's half spread against what the leader paid of his, *broker* the fill against the quote we decided at, and
+*other* what copies without such a quote bring: those of resting orders fill at a price of their own. The four add up to
+the average. *Drift* is how far live copies are off their exact target, above or below, as a step or a minimum allows no
 better. *Result* is what closes moved the follower's balance by, gross profit, swap, commission and the fee for
 converting it together, by the moment at which the broker executed them: of a copy of which a part is closed, that part.
 Each currency is summed up alone. *Untold* are closed copies of hedged accounts of which no close was ever told.
@@ -56,7 +57,8 @@ _MEANT_TO_FILL = (
 )
 """Requests whose fill says how well a broker fills: an order that rests, or was taken back before its price came, says
 nothing of that, nor does an add of which only its position has told that it was filled."""
-_PARTS = ("pips", "delay_pips", "spread_pips", "broker_pips")
+_CAUSES = ("delay_pips", "spread_pips", "broker_pips")
+_PARTS = ("pips", *_CAUSES, "other_pips")
 _MONEY = ("gross", "swap", "commission", "conversion_fee")
 _RESULT = ("currency", "closes", "net", *_MONEY)
 """What a line has of its result, where all of it is of one currency."""
@@ -190,7 +192,10 @@ def _requests(audit: Audit, filters: Filters, keys: tuple[str, ...]) -> Iterator
 
 
 def _slippage(audit: Audit, filters: Filters, keys: tuple[str, ...]) -> Iterator[tuple[Key, Line]]:
-    what = ", ".join(f"avg(s.{part}) AS {part}" for part in _PARTS)
+    """Every part is averaged over all copies that have a slippage, so that the parts are the whole."""
+    sums = {part: f"total(s.{part})" for part in _CAUSES}
+    sums["other_pips"] = f"total(CASE WHEN {' + '.join(f's.{part}' for part in _CAUSES)} IS NULL THEN s.pips END)"
+    what = ", ".join(("avg(s.pips) AS pips", *(f"{whole} / count(*) AS {part}" for part, whole in sums.items())))
     join = f"{_JOIN} JOIN slippage AS s ON s.copy_id = t.copy_id"
     for key, row in _grouped(audit, keys, what, "copies", of_copies(filters), "t.decided_at", join):
         yield key, {f"slippage_{name}": _pips(row[name]) for name in _PARTS}

@@ -104,11 +104,14 @@ class Fills(Money):
         order: Order | None = None,
         kind: OrderType = OrderType.MARKET,
         stop_out: bool = False,
+        told: Deal | None = None,
     ) -> ExecutionSeen:
-        """A position was closed, whole or in part; what a netted order closes beyond it opens the other side."""
+        """A position was closed, whole or in part; what a netted order closes beyond it opens the other side. `told` is
+        the recorded deal of a close that nobody here asked for."""
         closing = Volume(min(volume, held.volume))
         part = Fraction(closing, held.volume)
-        gross, fee = self.realised(view, held, closing, price, like, now_us)
+        then = (told,) if told is not None else like.deals if like is not None else ()
+        gross, fee = self.realised(view, held, closing, price, then, now_us)
         swap, opening = round(held.swap * part), round(held.commission * part)
         commission = opening + self.commission_of(view, held.symbol, closing, price, like, now_us)
         beyond, now_ms = volume - closing, later_of(held, now_us)

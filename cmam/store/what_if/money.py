@@ -16,7 +16,7 @@ from cmam.domain.market.equity import symbols_for
 from cmam.domain.market.margins import expected_margin
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import PRICE_SCALE, VOLUME_SCALE, Price, Quote, Side, Volume
-from cmam.domain.values.trades import Position
+from cmam.domain.values.trades import Deal, Position
 from cmam.store.what_if.answers import Answer, Answers
 
 USD = "USD"
@@ -126,18 +126,19 @@ class Money:
         return round(worth * 10**view.money_digits) if worth is not None else 0
 
     def realised(
-        self, view: AccountView, held: Position, volume: Volume, price: Price, like: Answer | None, now_us: int
+        self, view: AccountView, held: Position, volume: Volume, price: Price, then: Iterable[Deal], now_us: int
     ) -> tuple[int, int]:
-        """What a close realises in minor units, and the broker's fee for converting it."""
-        return _as_then(like, held, volume, price) or self._gross(view, held, volume, price, now_us)
+        """What a close realises in minor units, and the broker's fee for converting it; `then` are the recorded deals
+        of the same close."""
+        return _as_then(then, held, volume, price) or self._gross(view, held, volume, price, now_us)
 
 
-def _as_then(like: Answer | None, held: Position, volume: Volume, price: Price) -> tuple[int, int] | None:
+def _as_then(then: Iterable[Deal], held: Position, volume: Volume, price: Price) -> tuple[int, int] | None:
     """What a close realises by what the recorded one did: at the broker's own conversion, to its rounding."""
-    if like is None or held.price is None:
+    if held.price is None:
         return None
     moved = gross = fee = 0
-    for deal in like.deals:
+    for deal in then:
         if deal.close is not None and deal.price is not None and deal.side is not held.side:
             moved += (deal.price - deal.close.entry_price) * deal.close.closed_volume
             gross, fee = gross + deal.close.gross, fee + deal.close.conversion_fee

@@ -70,7 +70,9 @@ def _of_position(book: Book, before: AccountView, fact: ExecutionSeen, held: Pos
         volume = spec.floor_volume(floor_fraction(part)) if spec is not None else Volume(floor_fraction(part))
         volume = held.volume if deal.close.closed_volume >= known.volume else volume
         if volume > 0:
-            yield book.model.closed(book.view, held, volume, deal.price, None, at_us, kind=kind, stop_out=is_stop_out)
+            yield book.model.closed(
+                book.view, held, volume, deal.price, None, at_us, kind=kind, stop_out=is_stop_out, told=deal
+            )
     elif fact.kind is ExecutionKind.SWAP and seen is not None:
         swap = round(Fraction(seen.swap * held.volume, known.volume))
         yield replace(fact, position=replace(held, swap=swap, updated_ms=max(held.updated_ms, seen.updated_ms)))

@@ -460,6 +460,24 @@ def test_slippage_that_adds_up_to_nothing_has_no_sign() -> None:
     assert (line["copies"], line["slippage_pips"]) == (3, "0.00")
 
 
+@pytest.mark.parametrize("resting", [1, 2])
+def test_the_causes_of_an_average_slippage_add_up_to_it(resting: int) -> None:
+    """What a resting order fills at was decided by its price, so no quote splits it: that part has its own word. The
+    causes were averages over fewer copies than the whole, or `None`, and no sum of them was it."""
+    world = World().set_up()
+    for _ in range(2):
+        world.leader_opens(10_000_000)
+    past = Audit.of(world.log)
+    no_quotes = "decided_bid = NULL, decided_ask = NULL, leader_bid = NULL, leader_ask = NULL"
+    past.views.execute(f"UPDATE copies SET open_price = '1.10040', {no_quotes} WHERE rowid <= ?", [resting])
+    (line,) = totals(past, Filters(account=FIRST))
+    parts = [line[f"slippage_{name}_pips"] for name in ("delay", "spread", "broker", "other")]
+    assert (line["slippage_pips"], parts) == {
+        1: ("2.50", ["0.25", "0.25", "0.00", "2.00"]),
+        2: ("4.00", ["0.00", "0.00", "0.00", "4.00"]),
+    }[resting]
+
+
 def test_totals_measure_fills_slippage_and_drift() -> None:
     """Two opens, one refused: half of what was asked for was filled; half a step is held beyond a target."""
     world = World(amount="0.03").set_up()

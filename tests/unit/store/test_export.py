@@ -40,13 +40,16 @@ def test_tables_leave_as_csv_and_as_json_lines(tmp_path: Path) -> None:
         ("\t=1+1", "'\t=1+1"),
         ("-12.50", "-12.50"),
         ("-3", "-3"),
+        ("-250/3", "-250/3"),
+        ("-1/3+2", "'-1/3+2"),
         ("+1", "+1"),
         ("a,b\n=1", "a,b\n=1"),
         ("Gold, täglich", "Gold, täglich"),
     ],
 )
 def test_what_anybody_may_write_is_no_formula_in_a_spreadsheet(tmp_path: Path, written: str, cell: str) -> None:
-    """A label of the leader's, whoever that is: shown as text, numbers as numbers, and as it was in JSON lines."""
+    """A label of the leader's, whoever that is: shown as text, numbers (a drift
+    may be a fraction) as numbers, and as it was in JSON lines."""
     export_table([{"label": written}], tmp_path / "x.csv", ("label",))
     with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as file:
         assert [row["label"] for row in csv.DictReader(file)] == [cell]

@@ -45,6 +45,18 @@ def test_twice_the_amount_is_twice_the_volume_and_twice_the_result() -> None:
     assert found["model"]["at_recorded_fills"] == found["model"]["fills"] == 4
 
 
+def test_what_a_person_closed_is_converted_as_his_broker_did() -> None:
+    """At 1.20 dollars to the euro, as the recorded deal says, whatever quotes are on record: here there is none, and
+    the close came to nothing. Where the last one was of before a jump, the result was off by that."""
+    world = World().set_up()
+    world.leader_opens(20_000_000)
+    world.person_closes(FIRST, 10_000_000, at="1.20000")
+    found = what_if(world.log.read_all, _asked(world, {"volume.amount": "1"}))
+    (row,) = [row for row in found["differences"] if row["follower"] == FIRST]
+    assert (row["recorded"]["ended"], row["what_if"]["ended"]) == ("closed_by_human", "closed_by_human")
+    assert (row["recorded"]["result"], row["what_if"]["result"]) == ("8325.00", "16650.00")
+
+
 def test_what_no_deal_told_is_unknown_and_not_nothing() -> None:
     """A copy that is closed, without the deal that closed it on record: neither result nor difference is known."""
     world = World().set_up()
