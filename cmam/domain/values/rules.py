@@ -960,5 +960,11 @@ nothing to tell: a copy kept the nearer stop for good, though its leader had set
 answers an amendment of ours has moved the stop, whatever its time says: the next look took that for a person's hand.
 """
 
+UNLISTED_CODES = 15
+"""A close, a cancel or an amendment that is refused with ALREADY_CLOSED or POSITION_NOT_FOUND_OR_NOT_OPENED has a look
+taken, as with the codes of the API that say the same; and a refusal with an empty code is told as that. It was asked
+again and again of what was there no more, until the next look.
+"""
+
 RULES = 15
 """The newest."""
