@@ -24,6 +24,7 @@ from cmam.domain.values.rules import (
     LOOSENED_AT_ONCE,
     PARTS_IN_ANY_ORDER,
     PARTS_OF_HISTORIES,
+    RESTS_TOLD_FILLED,
     SHOWN_BEFORE,
     STANDS_AGAIN,
     SWAPS_MOVE_NOTHING,
@@ -41,6 +42,7 @@ from cmam.domain.values.trades import (
     Deal,
     ExecutionKind,
     Order,
+    OrderStatus,
     OrderType,
     Position,
     PositionStatus,
@@ -371,6 +373,14 @@ def book_deal(view: AccountView, deal: Deal, intent: Intent | None = None) -> Ac
     return replace(view, positions=with_position(view.positions, changed))
 
 
+def fills_on(view: AccountView, order: Order) -> bool:
+    """Whether an order that rests has filled in part and is told as filled: it has ended where all of its volume has
+    executed (FACTS §4.4 I)."""
+    if order.status is not OrderStatus.FILLED or order.order not in view.orders or order.closing:
+        return False
+    return 0 < order.executed_volume < order.volume and order.type.is_pending and view.rules >= RESTS_TOLD_FILLED
+
+
 def take_order(view: AccountView, order: Order, kind: ExecutionKind) -> AccountView:
     """Keep an order that rests; forget one that has ended."""
     if kind is ExecutionKind.ORDER_CANCEL_REJECTED:
@@ -381,6 +391,8 @@ def take_order(view: AccountView, order: Order, kind: ExecutionKind) -> AccountV
     is_first_word = kind is ExecutionKind.ORDER_ACCEPTED  # what is amended later is told as replaced (FACTS §4.4 E)
     if known is not None and is_first_word and order.updated_ms <= known.updated_ms and view.rules >= ACCEPTED_ONCE:
         return view
+    if known is not None and fills_on(view, order):
+        return replace(view, orders={**view.orders, order.order: replace(order, status=OrderStatus.ACCEPTED)})
     if order.is_resting:
         if view.rules >= ENDS_STAY and order.updated_ms <= view.ended.get(order.order, -1):
             return view

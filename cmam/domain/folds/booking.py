@@ -5,7 +5,7 @@ from __future__ import annotations
 from cmam.domain.belief import refused
 from cmam.domain.belief.asked import with_intent
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Intent, IntentState
-from cmam.domain.belief.holdings import SETTLED_US
+from cmam.domain.belief.holdings import SETTLED_US, fills_on
 from cmam.domain.belief.shares import closed_by, moved, net_held, net_of_ledger
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ExecutionSeen, Wait
@@ -180,7 +180,7 @@ def match_copy(
         copy = view.copies[copy.key]
     known = copy
     if order is not None and order.type.is_pending and not order.closing:
-        copy = _with_order(copy, intent, order, event.kind)
+        copy = _with_order(view, copy, intent, order, event.kind)
     is_opening = (intent is not None and intent.command.kind is CommandKind.OPEN) or _is_fill_of(copy, event)
     if copy.position is None and is_opening and not copy.share:
         opened = _opened(event, deal, knows_deals=view.rules >= DEALS_COUNT)
@@ -330,19 +330,21 @@ def _with_filled(view: AccountView, copy: Copy, event: ExecutionSeen) -> Copy:
     since his own filled is asked for."""
     if event.order is None or event.order.status is not OrderStatus.FILLED or not _is_fill_of(copy, event):
         return copy
+    if fills_on(view, event.order):
+        return copy
     has_grown = view.rules >= GROWN_WHILE_RESTING and copy.goal.terms is not None and copy.target > copy.goal.whole
     is_all = copy.wait is Wait.CANCEL and not has_grown
     return replace(copy, ended_order=True, wait=None if is_all else copy.wait)
 
 
-def _with_order(copy: Copy, intent: Intent | None, order: Order, kind: ExecutionKind) -> Copy:
+def _with_order(view: AccountView, copy: Copy, intent: Intent | None, order: Order, kind: ExecutionKind) -> Copy:
     """A copy with what its pending order has become."""
     if kind is ExecutionKind.ORDER_CANCEL_REJECTED:
         return copy
     is_ours = copy.order == order.order or (intent is not None and intent.command.kind is CommandKind.PLACE)
     if not is_ours:
         return copy
-    if order.is_resting:
+    if order.is_resting or fills_on(view, order):
         state = CopyState.RESTING if copy.position is None else copy.state
         return replace(copy, state=state, order=order.order)
     if order.status is OrderStatus.FILLED:

@@ -966,5 +966,11 @@ taken, as with the codes of the API that say the same; and a refusal with an emp
 again and again of what was there no more, until the next look.
 """
 
+RESTS_TOLD_FILLED = 15
+"""An order that rests and is told as filled with less executed than its volume rests on with what is left of it, as an
+older page tells of parts. It counted as gone: its rest was cancelled no more when the leader's order had filled, and
+filled here besides.
+"""
+
 RULES = 15
 """The newest."""
