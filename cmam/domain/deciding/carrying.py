@@ -121,7 +121,7 @@ def levels(draft: Draft) -> Reason | None:
 
 def _needs_own_stop(draft: Draft) -> Reason | None:
     """An add goes out without levels: its copy's stop is its own, and at limited risk none is guaranteed enough."""
-    if draft.view.trader is None or not draft.view.trader.limited_risk:
+    if not draft.is_limited:
         return Reason.STOP_REQUIRED if draft.policy.require_stop and _is_bare(draft) else None
     draft.note("limited_risk", "add", "it would go out without a guaranteed stop of its own")
     return Reason.STOP_REQUIRED
@@ -141,7 +141,7 @@ def _is_bare(draft: Draft) -> bool:
 
 def _needs_stop(draft: Draft, asked: Plan) -> Reason | None:
     policy = draft.policy
-    is_limited = draft.view.trader is not None and draft.view.trader.limited_risk
+    is_limited = draft.is_limited
     is_bound = draft.is_guaranteed and (is_limited or asked.has_stop)
     if is_bound and draft.symbol.guaranteed_stops is False:  # None: nobody has told, and the broker will
         why = "an account of limited risk opens with one only" if is_limited else "the leader's stop is guaranteed"

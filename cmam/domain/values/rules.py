@@ -972,5 +972,10 @@ older page tells of parts. It counted as gone: its rest was cancelled no more wh
 filled here besides.
 """
 
+LIMITED_IN_ONE = 15
+"""What one order may not have is cut off at limited risk, where `volume.rounding` splits: no part can be added there.
+The first part was opened for a target of all, so that a copy stayed as it was while its leader closed the half of his.
+"""
+
 RULES = 15
 """The newest."""
