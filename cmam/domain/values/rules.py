@@ -977,5 +977,11 @@ LIMITED_IN_ONE = 15
 The first part was opened for a target of all, so that a copy stayed as it was while its leader closed the half of his.
 """
 
+NO_LEVELS_BELOW = 15
+"""Nothing is opened for a stop that would lie at 0 or below, by `fixed_sl` or `sl_offset`, and no stop that is there is
+given up for one; a target there is left out. A broker that takes such a distance protects nothing by it, and cmam took
+the stop of a copy away where its leader's went there.
+"""
+
 RULES = 15
 """The newest."""

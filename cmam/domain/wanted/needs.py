@@ -23,6 +23,7 @@ from cmam.domain.values.rules import (
     CLOSES_APART,
     CLOSES_IN_PARTS,
     LOSSES_ARE_TOLD,
+    NO_LEVELS_BELOW,
     ONE_SHARE_TARGETS,
     OWN_STOPS_TRAIL,
     PARTS_FILL_ON,
@@ -246,6 +247,8 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position, rules: int) -> W
     goal = copy.goal
     found = wanted_levels(spec, copy.side, goal, copy.open_price)
     stop = position.stop if goal.keeps_stop else found.stop or copy.own_stop
+    if stop is None and rules >= NO_LEVELS_BELOW and (goal.leader_stop is not None or goal.fixed_stop is not None):
+        stop = position.stop  # what is asked for lies at 0 or below: no reason to be without any
     target = _kept_target(copy, position) if goal.keeps_target else found.target or copy.own_target
     is_pinned = goal.pins and copy.pinned_stop is not None
     if is_pinned:
