@@ -177,6 +177,8 @@ def match_copy(
     was_held = copy.position is not None
     if copy.share:
         view = _book_share(view, copy, event, intent, deal, at_us)
+        if deal is not None and intent is not None and _is_given_up_with_stop(copy, intent):
+            view = _awaiting_levels_of_net(view, copy, at_us)
         copy = view.copies[copy.key]
     known = copy
     if order is not None and order.type.is_pending and not order.closing:
@@ -303,6 +305,20 @@ def _awaiting_levels(copy: Copy, event: ExecutionSeen, at_us: int, *, is_first: 
     if not is_carrying or (is_first and (copy.seen_stop is not None or copy.seen_target is not None)):
         return copy
     return replace(copy, awaits_protection=is_first or copy.awaits_protection, levels_until_us=at_us + PROTECTION_US)
+
+
+def _is_given_up_with_stop(copy: Copy, intent: Intent) -> bool:
+    """Whether an order by which a share gives up what it holds carries a stop, which becomes that of the net."""
+    command = intent.command
+    return command.kind is CommandKind.ADD and command.side is not copy.side and command.relative_stop is not None
+
+
+def _awaiting_levels_of_net(view: AccountView, copy: Copy, at_us: int) -> AccountView:
+    """All shares of a net of which the broker sets the levels that an order of one of them carried: that one ends."""
+    for share in tuple(view.copies.values()):
+        if share.share and share.symbol == copy.symbol:
+            view = put(view, replace(share, levels_until_us=at_us + PROTECTION_US))
+    return view
 
 
 def _with_theirs(copy: Copy) -> Copy:

@@ -983,5 +983,10 @@ given up for one; a target there is left out. A broker that takes such a distanc
 the stop of a copy away where its leader's went there.
 """
 
+GIVEN_UP_GUARANTEED = 15
+"""What a share gives up against its net goes out at limited risk with a guaranteed stop, as each order there. It was
+refused each time: the net stayed too small, and once the leader had closed all, shares were left that nothing ended.
+"""
+
 RULES = 15
 """The newest."""

@@ -7,10 +7,14 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.events import AttemptDecided
-from cmam.domain.values.quantities import Volume
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import OrderId, PositionId, position_source
+from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import LIMITED_IN_ONE, RULES
+from cmam.domain.values.rules import GIVEN_UP_GUARANTEED, LIMITED_IN_ONE, RULES
 from cmam.domain.values.symbols import SymbolSpec
+from cmam.domain.values.trades import AccountType
 from tests.factories import LOT, Pair, a_spec, a_view, price
 
 
@@ -46,3 +50,41 @@ def test_what_is_cut_off_counts_in_no_cap(rules: int) -> None:
     pair = _limited(rules, a_spec(max_volume=Volume(LOT // 2)), volume__rounding="skip,split", max_lots_symbol="0.6")
     decided = pair.opens(stop=price("1.09"))
     assert decided.reason is (None if rules == RULES else Reason.MAX_LOTS)
+
+
+@pytest.mark.parametrize("rules", [RULES, GIVEN_UP_GUARANTEED - 1])
+def test_what_a_share_gives_up_against_its_net_carries_a_stop(rules: int) -> None:
+    """Two lots bought and one sold: as the sell is closed, one is bought, with the stop of the buys. Below their
+    average by 0.01, which is farther than the 0.005 that is the least."""
+    spec = a_spec(gsl_distance=500)
+    pair = Pair(
+        view=replace(a_view((spec,), balance=10_000_000, kind=AccountType.NETTED, limited_risk=True), rules=rules)
+    )
+    for number, volume, side, stop in ((1, 2 * LOT, Side.BUY, "1.09"), (2, LOT, Side.SELL, "1.11")):
+        pair.tell(
+            pair.change(
+                source=position_source(PositionId(number)),
+                position=PositionId(number),
+                origin=OrderId(number),
+                side=side,
+                volume=Volume(volume),
+                after=Volume(volume),
+                stop=price(stop),
+            )
+        )
+        pair.answer(at="1.1")
+    source = position_source(PositionId(2))
+    pair.tell(
+        pair.change(
+            ChangeKind.CLOSED,
+            source=source,
+            position=PositionId(2),
+            side=Side.SELL,
+            volume=Volume(LOT),
+            before=Volume(LOT),
+            after=Volume(0),
+        )
+    )
+    command = pair.commands[-1]
+    assert (command.kind, command.side, command.volume, command.netted) == (CommandKind.ADD, Side.BUY, LOT, True)
+    assert (command.relative_stop, command.guaranteed) == ((price("0.01"), True) if rules == RULES else (None, False))
