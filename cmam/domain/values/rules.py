@@ -988,5 +988,16 @@ GIVEN_UP_GUARANTEED = 15
 refused each time: the net stayed too small, and once the leader had closed all, shares were left that nothing ended.
 """
 
+SHOWN_AHEAD = 15
+"""A deal that comes without its position, behind the event of the protective order that shows what it left, is in that.
+It was booked once more: a position counted as twice as large until the next look, and what its leader had not was
+bought.
+"""
+
+ENDS_OPEN_NOTHING = 15
+"""The end of an order that tells no time opens nothing that is closed: told again a moment later, it gave a net back
+what had been closed since.
+"""
+
 RULES = 15
 """The newest."""
