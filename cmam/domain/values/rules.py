@@ -999,5 +999,10 @@ ENDS_OPEN_NOTHING = 15
 what had been closed since.
 """
 
+RESTS_ALONE = 15
+"""Of an order that comes to light when it has filled in part, and nothing is held of that any more, what is left of it
+is copied. All of it rested here, and filled whole where the leader's rest filled later than ours.
+"""
+
 RULES = 15
 """The newest."""
