@@ -26,7 +26,7 @@ from cmam.domain import events
 from cmam.domain.profiles.setting_table import SETTINGS
 from cmam.domain.repair import reconcile
 from cmam.domain.values import reasons
-from cmam.openapi.outcomes import RULES
+from cmam.openapi.outcomes import RULES, UNLISTED
 from cmam.store.records.envelope import event_builtins, event_classes
 from cmam.store.records.forms import ROWS, SAID_TWICE
 
@@ -297,7 +297,7 @@ def refusals_page() -> str:
             ("code", "kind", "again", "meaning", "cure"),
             (
                 (f"`{r.code}`", r.kind.value, r.retry.value.replace("_", " "), r.sentence, r.cure)
-                for r in RULES.values()
+                for r in (*RULES.values(), *UNLISTED.values())
             ),
         ),
     ]

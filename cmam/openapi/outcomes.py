@@ -237,6 +237,14 @@ _RULES: Final = (
 
 RULES: Final = {rule.code: rule for rule in _RULES}
 
+UNLISTED: Final = {
+    code: Rule(
+        code, Kind.GONE, Retry.NEVER, "The position is not open.", "It was closed already; cmam reconciles to be sure."
+    )
+    for code in ("ALREADY_CLOSED", "POSITION_NOT_FOUND_OR_NOT_OPENED")
+}
+"""What servers have said that no list of the API has."""
+
 NOTHING_TO_AMEND: Final = Rule(
     "INVALID_REQUEST", Kind.DONE, Retry.NEVER, "The levels are already as asked for.", "Nothing has to be done."
 )
@@ -254,12 +262,16 @@ def rule_for(code: str, description: str = "") -> Rule:
         for words, rule in _TEXTS:
             if words in folded:
                 return rule
-    return RULES.get(code) or Rule(
-        code,
-        Kind.PERMANENT,
-        Retry.NEVER,
-        f"The broker refused with {code or 'an empty code'}, which cmam does not know.",
-        "The broker's own words may say more; please report the code.",
+    return (
+        RULES.get(code)
+        or UNLISTED.get(code)
+        or Rule(
+            code,
+            Kind.PERMANENT,
+            Retry.NEVER,
+            f"The broker refused with {code or 'an empty code'}, which cmam does not know.",
+            "The broker's own words may say more; please report the code.",
+        )
     )
 
 

@@ -138,7 +138,7 @@ GROUNDS: Mapping[Reason, Callable[[Taken], bool]] = {
     Reason.STOP_NOT_A_RISK: _is_by("risk_percent"),
     Reason.SANITY: lambda one: one.terms.text("volume.mode") not in ("multiplier", "fixed"),
     Reason.SCALE_IN_OFF: lambda one: not one.terms.is_on("scale_in"),
-    Reason.LEVEL_WRONG_SIDE: lambda one: any(_is_set(name)(one) for name in ("sl_offset", "tp_offset")),
+    Reason.LEVEL_WRONG_SIDE: lambda one: any(_is_set(name)(one) for name in ("sl_offset", "tp_offset", "fixed_sl")),
     Reason.WOULD_FILL: lambda one: one.change.order is not None,
     Reason.EXPIRED: _has_a_life,
     Reason.RAISE_TOO_FAR: lambda one: one.terms.text("volume.rounding").startswith("raise"),

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from cmam.domain.events import ChangeDecided, RequestRefused
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
-from tests.rulebook import GBPUSD, UNIT, Case, Rulebook
+from tests.rulebook import GBPUSD, SELL, UNIT, Case, Rulebook
 
 UNITS = {"volume.basis": "units"}
 
@@ -199,3 +201,41 @@ def _offers(book: Rulebook, symbol: str, word: str) -> None:
     """The broker says of a symbol whether its stops may be guaranteed, and every account is told that it changed."""
     book.broker.set_fault("symbol", {"broker": "Dear", "symbol": symbol, "set": f"guaranteed={word}"})
     book.go(2)
+
+
+@pytest.mark.parametrize(
+    ("bought", "bid", "stop"),
+    [
+        (10_000, "1.08500", 1.07620),
+        (10_000, "1.08900", 1.07722),  # the average is 0.0010 higher, and what is guaranteed goes no farther away
+        (10_000, "1.08100", 1.07517),  # 0.0048 away is too near to be asked for, until the market is farther
+        (4_000, "1.08500", 1.07620),  # the net was flat
+        (4_000, "1.08900", 1.07620),
+    ],
+)
+def test_a_share_against_its_net_leaves_with_a_guaranteed_stop(bought: int, bid: str, stop: float) -> None:
+    """Buys and a sell of 4,000 share a net: what he closes of the sell makes the net larger, or anew where it is flat.
+
+    The order carries a stop of its own, as it is refused without one; no person is named for what it does.
+    """
+    book = Rulebook([Case("one", "Dear", UNITS, limited=True, kind="netted")])
+    book.begin()
+    book.person.buy(bought * UNIT, relativeStopLoss=900)
+    book.go()
+    sold = book.person.buy(4_000 * UNIT, side=SELL, relativeStopLoss=900)
+    book.go()
+    book.price("EURUSD", bid)
+    book.go()
+    book.person.close(sold, 1_000 * UNIT)
+    book.go(2)
+    book.person.close(sold, 3_000 * UNIT)
+    book.go(2)
+    assert [(p.tradeData.volume // UNIT, p.stopLoss, p.guaranteedStopLoss) for p in _shown(book, "one")] == [
+        (bought, stop, True)
+    ]
+    view = book.view(book.ids["one"])
+    assert view is not None
+    assert [copy.pinned_stop for copy in view.copies.values()] == [None]
+    codes = {refused.error_code for refused in book.events(book.ids["one"], RequestRefused)}
+    assert codes <= {"PROTECTION_IS_TOO_CLOSE_TO_MARKET"}
+    assert verify(book.log.read_all()).is_identical

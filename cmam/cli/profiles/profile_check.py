@@ -127,6 +127,7 @@ def _shown(folded: Fold, account: Any) -> str:
 def _report(
     folded: Fold, profile: ProfileView, link: Link, seen: Mapping[Any, Seen], now_us: int, *, everything: bool
 ) -> dict[str, Any]:
+    from cmam.domain.guarding.guards import out_of_reach
     from cmam.domain.profiles.remarks import idle, unknown_symbols
     from cmam.domain.trials import feasibility
     from cmam.domain.trials.rehearsal import differences
@@ -171,6 +172,14 @@ def _report(
         ],
         "idle_settings": [
             {"setting": name, "needs": needs} for name, needs in idle({**profile.settings, **link.settings}).items()
+        ],
+        "guards_out_of_reach": [
+            {
+                "guard": guard,
+                "initial": _minor(initial, follower.before.money_digits),
+                "holds_at": _minor(limit, follower.before.money_digits),
+            }
+            for guard, initial, limit in out_of_reach(follower.before, settings)
         ],
         "no_rate": feasibility.unconverted(leader.view, follower.view, settings.policy) or None,
         "trades": [_trade_document(one) for one in judged],
@@ -246,6 +255,10 @@ def _finding_document(one: Finding) -> dict[str, Any]:
     }
 
 
+def _minor(value: int, digits: int) -> str:
+    return f"{Decimal(value).scaleb(-digits):.{digits}f}"
+
+
 def _money(value: Fraction | None) -> str | None:
     if value is None:
         return None
@@ -303,12 +316,23 @@ def _print(document: Mapping[str, Any], report: Mapping[str, Any]) -> None:
         say(f"Named in the settings, and no symbol of the leader's: {unknown}.")
     for one in report["idle_settings"]:
         say(f"{one['setting']} does nothing as things stand: it needs {one['needs']}.")
+    for one in report["guards_out_of_reach"]:
+        say(sunk_guard(one))
     live = {one["account"] for one in document["asked"] if one["live"]}
     if report["no_rate"]:
         say(_no_rate(report["no_rate"], report["currency"]))
     _print_trades(report["trades"], is_live=document["leader"] in live)
     _print_findings(out, report["findings"])
     _print_repairs(out, report["repairs"], is_live={document["leader"], report["follower"]} <= live)
+
+
+def sunk_guard(one: Mapping[str, Any]) -> str:
+    """What is said of a guard that can hold at no equity any more."""
+    return (
+        f"guard {one['guard']} holds at no equity above {one['holds_at']}, so it guards nothing: it counts from an "
+        f"initial balance of {one['initial']}, from which all that was taken out is subtracted. "
+        "`guard.initial` names another."
+    )
 
 
 def _no_rate(theirs: str, own: str) -> str:

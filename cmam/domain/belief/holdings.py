@@ -20,10 +20,13 @@ from cmam.domain.values.rules import (
     ACCEPTED_ONCE,
     CLOSED_STAYS,
     DEALS_OPEN,
+    ENDS_OPEN_NOTHING,
     ENDS_STAY,
     LOOSENED_AT_ONCE,
     PARTS_IN_ANY_ORDER,
     PARTS_OF_HISTORIES,
+    RESTS_TOLD_FILLED,
+    SHOWN_AHEAD,
     SHOWN_BEFORE,
     STANDS_AGAIN,
     SWAPS_MOVE_NOTHING,
@@ -41,6 +44,7 @@ from cmam.domain.values.trades import (
     Deal,
     ExecutionKind,
     Order,
+    OrderStatus,
     OrderType,
     Position,
     PositionStatus,
@@ -53,6 +57,9 @@ ENDED_REMEMBERED = 256
 
 _EXECUTES_NOTHING = (ExecutionKind.ORDER_ACCEPTED, ExecutionKind.OTHER)
 """What is no end of a position by its word alone."""
+
+_ENDS = (ExecutionKind.ORDER_CANCELLED, ExecutionKind.ORDER_EXPIRED, ExecutionKind.ORDER_REJECTED)
+"""How orders end without having executed anything by that."""
 
 UNTOLD_REMEMBERED = 64
 """How many positions are remembered that moved more than their deals have told."""
@@ -193,8 +200,10 @@ def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
     is_new = seen.status is PositionStatus.CREATED and seen.volume == 0 and is_before
     if order is None:
         return is_new and event.kind in _EXECUTES_NOTHING and view.rules >= ACCEPTED_ALONE
-    if known is None and seen.position in view.closed and _protects_untimed(view, event):
-        return True
+    if known is None and seen.position in view.closed:
+        is_end = event.kind in _ENDS and not seen.updated_ms and view.rules >= ENDS_OPEN_NOTHING
+        if is_end or _protects_untimed(view, event):
+            return True
     is_acceptance = event.kind is ExecutionKind.ORDER_ACCEPTED and order.type is not OrderType.PROTECTION
     if is_acceptance and seen.volume and not (seen.updated_ms or order.executed_volume):
         return view.rules >= UNTIMED_AGAIN and (known is not None or seen.position in view.closed)
@@ -256,6 +265,24 @@ def take_dealt(view: AccountView, seen: Position, deal: Deal, at_us: int, *, is_
         return _note_untold(view, seen.position, untold - moved)
     is_straight = shown == held + moved and (is_ours or at_us - view.reconciled_us >= SETTLED_US)
     return take_position(view, seen, is_new_deal=True, is_newest=True) if is_straight else view
+
+
+def note_ahead(view: AccountView, event: ExecutionSeen, former: Mapping[PositionId, Position]) -> AccountView:
+    """Note by how much the event of a protective order shows a position moved: by a deal that has yet to be told."""
+    order, seen = event.order, event.position
+    if seen is None or order is None or order.type is not OrderType.PROTECTION or event.deal is not None:
+        return view
+    moved = _signed(view.positions.get(seen.position)) - _signed(former.get(seen.position))
+    if not moved or order.executed_volume or view.rules < SHOWN_AHEAD:
+        return view
+    return _note_untold(view, seen.position, view.untold.get(seen.position, 0) + moved)
+
+
+def _is_shown_ahead(view: AccountView, known: Position, deal: Deal) -> bool:
+    """Whether what a deal has moved was shown before it, by a position that is no older."""
+    untold, moved = view.untold.get(deal.position, 0), int(deal.filled_volume) * deal.side.sign
+    is_in_it = untold * moved > 0 and abs(moved) <= abs(untold)
+    return is_in_it and deal.executed_ms <= known.updated_ms and view.rules >= SHOWN_AHEAD
 
 
 def _is_opened_by(view: AccountView, seen: Position, deal: Deal) -> bool:
@@ -350,6 +377,9 @@ def book_deal(view: AccountView, deal: Deal, intent: Intent | None = None) -> Ac
     known = view.positions.get(deal.position)
     if known is not None and view.shown_ms and _is_shown(view, deal, intent):
         return view
+    if known is not None and view.untold and _is_shown_ahead(view, known, deal):
+        moved = int(deal.filled_volume) * deal.side.sign
+        return _note_untold(view, deal.position, view.untold[deal.position] - moved)
     if known is None:
         if deal.close is not None or deal.position in view.closed:
             return view
@@ -371,6 +401,14 @@ def book_deal(view: AccountView, deal: Deal, intent: Intent | None = None) -> Ac
     return replace(view, positions=with_position(view.positions, changed))
 
 
+def fills_on(view: AccountView, order: Order) -> bool:
+    """Whether an order that rests has filled in part and is told as filled: it has ended where all of its volume has
+    executed (FACTS §4.4 I)."""
+    if order.status is not OrderStatus.FILLED or order.order not in view.orders or order.closing:
+        return False
+    return 0 < order.executed_volume < order.volume and order.type.is_pending and view.rules >= RESTS_TOLD_FILLED
+
+
 def take_order(view: AccountView, order: Order, kind: ExecutionKind) -> AccountView:
     """Keep an order that rests; forget one that has ended."""
     if kind is ExecutionKind.ORDER_CANCEL_REJECTED:
@@ -381,6 +419,8 @@ def take_order(view: AccountView, order: Order, kind: ExecutionKind) -> AccountV
     is_first_word = kind is ExecutionKind.ORDER_ACCEPTED  # what is amended later is told as replaced (FACTS §4.4 E)
     if known is not None and is_first_word and order.updated_ms <= known.updated_ms and view.rules >= ACCEPTED_ONCE:
         return view
+    if known is not None and fills_on(view, order):
+        return replace(view, orders={**view.orders, order.order: replace(order, status=OrderStatus.ACCEPTED)})
     if order.is_resting:
         if view.rules >= ENDS_STAY and order.updated_ms <= view.ended.get(order.order, -1):
             return view

@@ -32,6 +32,7 @@ from cmam.domain.values.quantities import (
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules import (
     CAPS_COUNT_ALL,
+    LIMITED_IN_ONE,
     OPENS_ANEW,
     PARTS_OF_NOTHING,
     PENDING_BY_RISK,
@@ -59,12 +60,14 @@ def sized(draft: Draft) -> Reason | Wait | None:
         reason = _tight(draft)
         if reason is not None:
             return reason
+    is_one = draft.is_pending and draft.view.rules >= PENDING_IN_ONE
+    is_one = is_one or (draft.is_limited and draft.view.rules >= LIMITED_IN_ONE)
     sized = size(
         Sizing(
             change=change,
             volume=_leader_volume(change),
             spec=draft.symbol,
-            policy=_in_one(policy) if draft.is_pending and draft.view.rules >= PENDING_IN_ONE else policy,
+            policy=_in_one(policy) if is_one else policy,
             rates=draft.rates,
             side=draft.side,
             entry=entry_price(draft),
@@ -128,7 +131,8 @@ def _sizing_of(draft: Draft, copy: Copy, spec: SymbolSpec, volume: Volume) -> Si
 
 
 def _in_one(policy: Policy) -> Policy:
-    """A pending order is never split: what is above the maximum is cut off."""
+    """A pending order is never split, nor is an open at limited risk, where no part could be added: what is above the
+    maximum is cut off."""
     return replace(policy, volume_rounding=Rounding(policy.volume_rounding.raises))
 
 

@@ -15,7 +15,14 @@ from cmam.domain.values.quantities import (
     price_text,
 )
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import ADDS_NEED_STOPS, BARE_ARE_LATE, FIXED_ON_TICK, LIFE_FROM_PLACING, TARGETS_LEFT_OUT
+from cmam.domain.values.rules import (
+    ADDS_NEED_STOPS,
+    BARE_ARE_LATE,
+    FIXED_ON_TICK,
+    LIFE_FROM_PLACING,
+    NO_LEVELS_BELOW,
+    TARGETS_LEFT_OUT,
+)
 from cmam.domain.values.trades import OrderType, TimeInForce
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.levels import Plan, distance, least_distance, plan, still_fixed, uncopied
@@ -116,12 +123,29 @@ def levels(draft: Draft) -> Reason | None:
     if reason is not None:
         return reason
     _leave_out_target(draft, entry)
-    return _least_stop(draft, entry) if draft.stop is not None else None
+    reason = _least_stop(draft, entry) if draft.stop is not None else None
+    return _below_any_price(draft, entry) if reason is None else reason
+
+
+def _below_any_price(draft: Draft, entry: Price | None) -> Reason | None:
+    """A level at 0 or below is none: without the stop nothing is opened, and without the target it is the same."""
+    sign, price = draft.side.sign, entry if entry is not None else market_price(draft)
+    if price is None or draft.view.rules < NO_LEVELS_BELOW:
+        return None
+    if draft.stop is not None and price - sign * draft.stop <= 0:
+        level = price_text(Price(price - sign * draft.stop), draft.symbol.digits)
+        draft.note("stop", level, "no price is that low: it would protect nothing")
+        return Reason.LEVEL_WRONG_SIDE
+    if draft.target is not None and price + sign * draft.target <= 0:
+        level = price_text(Price(price + sign * draft.target), draft.symbol.digits)
+        draft.note("target_left_out", level, "no price is that low: it would never be reached")
+        draft.target = None
+    return None
 
 
 def _needs_own_stop(draft: Draft) -> Reason | None:
     """An add goes out without levels: its copy's stop is its own, and at limited risk none is guaranteed enough."""
-    if draft.view.trader is None or not draft.view.trader.limited_risk:
+    if not draft.is_limited:
         return Reason.STOP_REQUIRED if draft.policy.require_stop and _is_bare(draft) else None
     draft.note("limited_risk", "add", "it would go out without a guaranteed stop of its own")
     return Reason.STOP_REQUIRED
@@ -141,7 +165,7 @@ def _is_bare(draft: Draft) -> bool:
 
 def _needs_stop(draft: Draft, asked: Plan) -> Reason | None:
     policy = draft.policy
-    is_limited = draft.view.trader is not None and draft.view.trader.limited_risk
+    is_limited = draft.is_limited
     is_bound = draft.is_guaranteed and (is_limited or asked.has_stop)
     if is_bound and draft.symbol.guaranteed_stops is False:  # None: nobody has told, and the broker will
         why = "an account of limited risk opens with one only" if is_limited else "the leader's stop is guaranteed"

@@ -125,10 +125,14 @@ class Draft:
         return self.change.late or self.change.synced or self.wait in (Wait.BETTER, Wait.CANCEL, Wait.QUOTES)
 
     @property
+    def is_limited(self) -> bool:
+        """Whether the follower's account is of limited risk: it opens with a guaranteed stop only."""
+        return self.view.trader is not None and self.view.trader.limited_risk
+
+    @property
     def is_guaranteed(self) -> bool:
         """Whether the copy's stop must be guaranteed: at limited risk, or where the leader's is and that is copied."""
-        is_limited = self.view.trader is not None and self.view.trader.limited_risk
-        return is_limited or (self.policy.copy_guaranteed and self.change.guaranteed)
+        return self.is_limited or (self.policy.copy_guaranteed and self.change.guaranteed)
 
     @property
     def age_ms(self) -> int:

@@ -19,6 +19,7 @@ from cmam.domain.belief.holdings import (
     drop_position,
     is_charged_unseen,
     is_told_again,
+    note_ahead,
     note_told_closed,
     take_balance,
     take_dealt,
@@ -154,7 +155,7 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
             is_asked = intent is not None and intent.command.kind is CommandKind.AMEND_PROTECTION
             is_asked = is_asked and view.rules >= TRAILS_ONE_WAY
             shown = as_told(view, event, event.position)
-            view = take_position(view, shown, is_new_deal=is_new_deal, is_asked=is_asked)
+            view = note_ahead(take_position(view, shown, is_new_deal=is_new_deal, is_asked=is_asked), event, former)
     elif deal is not None and is_new_deal:
         view = book_deal(view, deal, intent)
     view = note_told_closed(view, event, former) if len(view.positions) < len(former) else view

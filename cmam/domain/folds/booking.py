@@ -5,7 +5,7 @@ from __future__ import annotations
 from cmam.domain.belief import refused
 from cmam.domain.belief.asked import with_intent
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState, Intent, IntentState
-from cmam.domain.belief.holdings import SETTLED_US
+from cmam.domain.belief.holdings import SETTLED_US, fills_on
 from cmam.domain.belief.shares import closed_by, losses, moved, net_held, net_of_ledger
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ExecutionSeen, Wait
@@ -178,10 +178,12 @@ def match_copy(
     was_held = copy.position is not None
     if copy.share:
         view = _book_share(view, copy, event, intent, deal, at_us)
+        if deal is not None and intent is not None and _is_given_up_with_stop(copy, intent):
+            view = _awaiting_levels_of_net(view, copy, at_us)
         copy = view.copies[copy.key]
     known = copy
     if order is not None and order.type.is_pending and not order.closing:
-        copy = _with_order(copy, intent, order, event.kind)
+        copy = _with_order(view, copy, intent, order, event.kind)
     is_opening = (intent is not None and intent.command.kind is CommandKind.OPEN) or _is_fill_of(copy, event)
     if copy.position is None and is_opening and not copy.share:
         opened = _opened(event, deal, knows_deals=view.rules >= DEALS_COUNT)
@@ -324,6 +326,20 @@ def _awaiting_levels(copy: Copy, event: ExecutionSeen, at_us: int, *, is_first: 
     return replace(copy, awaits_protection=is_first or copy.awaits_protection, levels_until_us=at_us + PROTECTION_US)
 
 
+def _is_given_up_with_stop(copy: Copy, intent: Intent) -> bool:
+    """Whether an order by which a share gives up what it holds carries a stop, which becomes that of the net."""
+    command = intent.command
+    return command.kind is CommandKind.ADD and command.side is not copy.side and command.relative_stop is not None
+
+
+def _awaiting_levels_of_net(view: AccountView, copy: Copy, at_us: int) -> AccountView:
+    """All shares of a net of which the broker sets the levels that an order of one of them carried: that one ends."""
+    for share in tuple(view.copies.values()):
+        if share.share and share.symbol == copy.symbol:
+            view = put(view, replace(share, levels_until_us=at_us + PROTECTION_US))
+    return view
+
+
 def _with_theirs(copy: Copy) -> Copy:
     """A copy on which the broker has set what an order carried: where that is not what we applied, ours comes again."""
     ours = copy.applied
@@ -349,19 +365,21 @@ def _with_filled(view: AccountView, copy: Copy, event: ExecutionSeen) -> Copy:
     since his own filled is asked for."""
     if event.order is None or event.order.status is not OrderStatus.FILLED or not _is_fill_of(copy, event):
         return copy
+    if fills_on(view, event.order):
+        return copy
     has_grown = view.rules >= GROWN_WHILE_RESTING and copy.goal.terms is not None and copy.target > copy.goal.whole
     is_all = copy.wait is Wait.CANCEL and not has_grown
     return replace(copy, ended_order=True, wait=None if is_all else copy.wait)
 
 
-def _with_order(copy: Copy, intent: Intent | None, order: Order, kind: ExecutionKind) -> Copy:
+def _with_order(view: AccountView, copy: Copy, intent: Intent | None, order: Order, kind: ExecutionKind) -> Copy:
     """A copy with what its pending order has become."""
     if kind is ExecutionKind.ORDER_CANCEL_REJECTED:
         return copy
     is_ours = copy.order == order.order or (intent is not None and intent.command.kind is CommandKind.PLACE)
     if not is_ours:
         return copy
-    if order.is_resting:
+    if order.is_resting or fills_on(view, order):
         state = CopyState.RESTING if copy.position is None else copy.state
         return replace(copy, state=state, order=order.order)
     if order.status is OrderStatus.FILLED:

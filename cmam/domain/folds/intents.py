@@ -40,6 +40,7 @@ from cmam.domain.values.rules import (
     ROUNDED_AWAY,
     SIDES_ARE_KEPT,
     TARGETS_LEFT_OUT,
+    UNLISTED_CODES,
     UNREAD_WAIT,
 )
 from cmam.domain.wanted import targets
@@ -66,6 +67,9 @@ WORSE_GSL = "WORSE_GSL_NOT_ALLOWED"
 
 GONE_CODES = ("POSITION_NOT_FOUND", "POSITION_NOT_OPEN", "ORDER_NOT_FOUND", "ENTITY_NOT_FOUND")
 """Refusals that mean the thing may be gone: done once a reconcile agrees."""
+
+UNLISTED_GONE = ("ALREADY_CLOSED", "POSITION_NOT_FOUND_OR_NOT_OPENED")
+"""Those that no list of the API has, and servers have said."""
 
 BAD_VOLUME = "TRADING_BAD_VOLUME"
 """The refusal of a close of more than is held, or than one order may have."""
@@ -231,13 +235,19 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
         if without_target is not None:
             return put(view, without_target)
         copy = targets.cleared(view, copy, intent.command)
-    if event.outcome is Outcome.REFUSED and event.reason in GONE_CODES and not _is_gone_net(view, copy, intent):
+    may_be_gone = event.reason in gone_codes(view.rules)
+    if event.outcome is Outcome.REFUSED and may_be_gone and not _is_gone_net(view, copy, intent):
         copy = replace(copy, doubt=True)
-    is_flat = copy.share and kind is CommandKind.AMEND_PROTECTION and event.reason in GONE_CODES
+    is_flat = copy.share and kind is CommandKind.AMEND_PROTECTION and may_be_gone
     is_trouble = event.outcome is Outcome.REFUSED and not (is_flat and view.rules >= PARTS_OF_SHARES)
     trouble = f"{kind.value}: {event.reason}" if is_trouble else copy.trouble
     since_us = copy.trouble_us if copy.trouble else at_us
     return put(view, _held_back(view, replace(copy, trouble=trouble, trouble_us=since_us), kind, event, at_us))
+
+
+def gone_codes(rules: int) -> tuple[str, ...]:
+    """The codes by which a refusal says that what was asked about may be gone."""
+    return (*GONE_CODES, *UNLISTED_GONE) if rules >= UNLISTED_CODES else GONE_CODES
 
 
 def _is_gone_net(view: AccountView, copy: Copy, intent: Intent) -> bool:
@@ -255,7 +265,7 @@ def _has_moved_first(view: AccountView, copy: Copy, intent: Intent, reason: str)
         return False
     held = view.positions.get(command.position) if command.position is not None else None
     if held is None:
-        return reason in (*GONE_CODES, BAD_VOLUME)
+        return reason in (*gone_codes(view.rules), BAD_VOLUME)
     return reason == BAD_VOLUME and held.volume < command.volume
 
 

@@ -284,6 +284,21 @@ def of_nothing(policy: Policy, day: GuardDay) -> tuple[tuple[str, int], ...]:
     return tuple((guard, base) for guard, base in bases if base is not None and base <= 0)
 
 
+def out_of_reach(view: AccountView, link: LinkSettings) -> tuple[tuple[str, int, int], ...]:
+    """The guards that can hold at no equity above nothing, since more was taken out than they counted from: each with
+    the initial balance as it counts now, and the equity at which it would hold, in minor units."""
+    day, policy, scale = view.days.get(link.link), link.policy, 10**view.money_digits
+    if day is None:
+        return ()
+    found = []
+    if policy.total_loss is not None and not policy.total_loss.is_percent:
+        found.append(("total_loss", day.initial - floor_fraction(policy.total_loss.of(Fraction(0)) * scale)))
+    base = _base(policy, day, "trailing_drawdown") if _is_percent(policy, "trailing_drawdown") else 1
+    if policy.trailing_drawdown is not None and policy.guard_stop_at_initial and base is not None and base > 0:
+        found.append(("trailing_drawdown", day.initial))  # it rises no farther than to there
+    return tuple((guard, day.initial, limit) for guard, limit in found if limit <= 0)
+
+
 def _is_percent(policy: Policy, guard: str) -> bool:
     asked: object = getattr(policy, guard)
     return isinstance(asked, Amount) and asked.is_percent

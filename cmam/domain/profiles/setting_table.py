@@ -96,7 +96,7 @@ SETTINGS: tuple[Setting, ...] = (
         "skip,cap",
         "skip or raise, and cap or split, separated by a comma",
         "Volumes are rounded down to the step. Below the minimum: skip, or raise to it; above the maximum: cap, or"
-        " split into parts. A pending order is one order: it is capped.",
+        " split into parts. A pending order is one order, and at limited risk no part can be added: both are capped.",
     ),
     Setting(
         "raise_risk_max",

@@ -73,6 +73,8 @@ KNOBS: Mapping[Reason, tuple[Knob, ...]] = {
     Reason.LEVEL_WRONG_SIDE: (
         k.up("sl_offset", k.PIPS),
         k.up("tp_offset", k.PIPS),
+        k.choice("sl_offset", "off"),
+        k.choice("fixed_sl", *_USUAL_PIPS),
         k.choice("reverse", "off"),
         k.choice("copy_sl", "off"),
         k.choice("copy_tp", "off"),

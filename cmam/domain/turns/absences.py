@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import AccountView
-from cmam.domain.folds.intents import GONE_CODES
+from cmam.domain.folds.intents import gone_codes
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId, PositionId
 from cmam.domain.values.trades import Deal, Order, OrderStatus, Position
@@ -21,12 +22,8 @@ FOLLOWER_US = 3_000_000
 """How long after a snapshot that left out a follower's position a second one is believed. No money moves by that, and
 the account opens nothing until then; an absence on a leader's account closes the copies of all who follow him."""
 
-_GONE = frozenset(
-    f"{kind}: {code}" for kind in (CommandKind.CLOSE, CommandKind.AMEND_PROTECTION) for code in GONE_CODES
-)
-_GONE_ORDER = frozenset(
-    f"{kind}: {code}" for kind in (CommandKind.CANCEL, CommandKind.AMEND_ORDER) for code in GONE_CODES
-)
+_OF_POSITION = (CommandKind.CLOSE.value, CommandKind.AMEND_PROTECTION.value)
+_OF_ORDER = (CommandKind.CANCEL.value, CommandKind.AMEND_ORDER.value)
 
 Lives = Mapping[PositionId, Collection[Deal]]
 """All deals of a position, from the one that opened it on."""
@@ -135,7 +132,7 @@ def _is_filled(view: AccountView, order: Order, deals: Iterable[Deal]) -> bool:
 
 def _is_unknown(view: AccountView, order: OrderId) -> bool:
     """Whether the broker has refused to cancel or to amend it, as with one that is not there."""
-    return any(copy.order == order and copy.trouble in _GONE_ORDER for copy in restless(view.copies))
+    return any(copy.order == order and _says_gone(view, copy, _OF_ORDER) for copy in restless(view.copies))
 
 
 def _is_closing(view: AccountView, held: Position) -> bool:
@@ -148,10 +145,18 @@ def _is_closing(view: AccountView, held: Position) -> bool:
     )
 
 
+def _says_gone(view: AccountView, copy: Copy, kinds: tuple[str, ...]) -> bool:
+    """Whether a request of one of these kinds was refused as of something that is not there."""
+    kind, _, code = copy.trouble.partition(": ")
+    return kind in kinds and code in gone_codes(view.rules)
+
+
 def _is_refused(view: AccountView, held: Position) -> bool:
     """Whether the broker has refused to close or to protect it, as with one that is not there. What it says of an
     order tells nothing of the position that a part of it has filled into."""
-    return any(copy.position == held.position and copy.trouble in _GONE for copy in restless(view.copies))
+    return any(
+        copy.position == held.position and _says_gone(view, copy, _OF_POSITION) for copy in restless(view.copies)
+    )
 
 
 def _is_told(view: AccountView, held: Position, deals: Collection[Deal], life: Collection[Deal]) -> bool:

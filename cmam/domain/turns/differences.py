@@ -20,6 +20,7 @@ from cmam.domain.values.rules import (
     ORDERS_WITH_POSITIONS,
     PARTS_ARE_OPENS,
     PROTECTION_OPENS_NOTHING,
+    RESTS_ALONE,
 )
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
 
@@ -156,6 +157,12 @@ def of_order(
         yield order_change(after, order, ended, "expired" if has_expired else "cancelled", quote_of, late=late)
 
 
+def _left_of(view: AccountView, order: Order) -> Volume:
+    """What an order may still open as it is told of first: of what it has filled unseen nothing is held any more."""
+    is_over = order.position is not None and order.position not in view.positions and view.rules >= RESTS_ALONE
+    return Volume(max(0, order.volume - order.executed_volume)) if is_over else order.volume
+
+
 def fills_into_net(view: AccountView, order: Order) -> bool:
     """Whether what an order fills changes a position that is there, and opens none: on a net, or as it was asked for
     with the number of a position that it has not opened."""
@@ -214,7 +221,7 @@ def order_change(
         order=order.order,
         origin=order.order,
         origin_type=order.type,
-        volume=order.volume,
+        volume=_left_of(view, order) if kind is ChangeKind.ORDER_PLACED else order.volume,
         before=order.executed_volume,
         after=order.executed_volume,
         stop=order.stop,

@@ -19,7 +19,7 @@ from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, LinkId, SourceKey, from_base36
 from cmam.domain.values.quantities import price_text
-from cmam.domain.values.rules import CLOSING_NEED_NO_LEVELS
+from cmam.domain.values.rules import CLOSING_NEED_NO_LEVELS, UNLISTED_CODES
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.needs import needed
 
@@ -157,9 +157,15 @@ _REFUSED = {
 """What is refused, in words; an add only where a netted share gives up what it held against the net."""
 
 
-def _refusal(copy: Copy, since: str) -> str:
+def _told(trouble: str, rules: int) -> tuple[str, str]:
+    """What was refused, and with which code; a server may give none."""
+    kind, _, code = trouble.partition(": ")
+    return kind, code or ("an empty code" if rules >= UNLISTED_CODES else "")
+
+
+def _refusal(copy: Copy, since: str, rules: int) -> str:
     """Which copy, what is refused and with which code, since when, and what stands meanwhile."""
-    kind, _, code = copy.trouble.partition(": ")
+    kind, code = _told(copy.trouble, rules)
     which = f"the copy of {copy.leader_symbol} {copy.source}"
     text = f"The broker refuses to {_REFUSED.get(CommandKind(kind), kind)} {which}: {code}{since}"
     if kind == CommandKind.AMEND_PROTECTION:
@@ -194,9 +200,9 @@ def _lack(view: AccountView, copy: Copy) -> str:
     return f"The copy of {copy.leader_symbol} {copy.source} has {held}: {level} is {why}."
 
 
-def _refusal_of_other(source: SourceKey, vain: InVain) -> str:
+def _refusal_of_other(source: SourceKey, vain: InVain, rules: int) -> str:
     """What is refused of something that is no copy, and is to be closed or cancelled all the same."""
-    kind, _, code = vain.why.partition(": ")
+    kind, code = _told(vain.why, rules)
     which = f"{'position' if source.startswith('x') else 'order'} {from_base36(source[1:])}"
     return f"The broker refuses to {kind} {which}, which is no copy: {code}; cmam asks again."
 
@@ -210,12 +216,12 @@ def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
         if copy.trouble and not may_be_gone and not _is_moot(view, copy) and not _is_over(view, copy):
             minutes = (now_us - copy.trouble_us) // REPEAT_US * (REPEAT_US // 60_000_000)
             since = f", for {minutes} minutes or more" if minutes else ""
-            wanted[f"{TROUBLE}{copy.link} {copy.source}"] = _refusal(copy, since)
+            wanted[f"{TROUBLE}{copy.link} {copy.source}"] = _refusal(copy, since, view.rules)
         if text := _lack(view, copy):
             wanted[f"{TARGET}{copy.link} {copy.source}"] = text
     for source, vain in view.in_vain.items():
         if vain.why and not is_doubted(view, source):
-            wanted[f"{TROUBLE}{vain.link} {source}"] = _refusal_of_other(source, vain)
+            wanted[f"{TROUBLE}{vain.link} {source}"] = _refusal_of_other(source, vain, view.rules)
     for kind, text in wanted.items():
         if view.alerts.get(kind) != text:
             yield AlertRaised(kind=kind, text=text)

@@ -276,9 +276,9 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "A price on the right side of the level.",
     ),
     Reason.LEVEL_WRONG_SIDE: ReasonRow(
-        "A stop or target would be on the wrong side of the entry.",
-        "The leader's levels, offsets, `reverse`, the entry.",
-        "Other offsets.",
+        "A stop or target would be on the wrong side of the entry, or a stop at 0 or below, where no price ever is.",
+        "The leader's levels, offsets, `fixed_sl`, `reverse`, the entry.",
+        "Other offsets, or a nearer `fixed_sl`.",
     ),
     Reason.NO_STOP: ReasonRow(
         "`risk_percent` needs a stop, and none came within `stop_wait`.",

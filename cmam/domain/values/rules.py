@@ -966,5 +966,49 @@ deal that it lost by, whether that made the net smaller or larger. Its open coun
 smaller, and its close as none where that made it larger.
 """
 
+UNLISTED_CODES = 15
+"""A close, a cancel or an amendment that is refused with ALREADY_CLOSED or POSITION_NOT_FOUND_OR_NOT_OPENED has a look
+taken, as with the codes of the API that say the same; and a refusal with an empty code is told as that. It was asked
+again and again of what was there no more, until the next look.
+"""
+
+RESTS_TOLD_FILLED = 15
+"""An order that rests and is told as filled with less executed than its volume rests on with what is left of it, as an
+older page tells of parts. It counted as gone: its rest was cancelled no more when the leader's order had filled, and
+filled here besides.
+"""
+
+LIMITED_IN_ONE = 15
+"""What one order may not have is cut off at limited risk, where `volume.rounding` splits: no part can be added there.
+The first part was opened for a target of all, so that a copy stayed as it was while its leader closed the half of his.
+"""
+
+NO_LEVELS_BELOW = 15
+"""Nothing is opened for a stop that would lie at 0 or below, by `fixed_sl` or `sl_offset`, and no stop that is there is
+given up for one; a target there is left out. A broker that takes such a distance protects nothing by it, and cmam took
+the stop of a copy away where its leader's went there.
+"""
+
+GIVEN_UP_GUARANTEED = 15
+"""What a share gives up against its net goes out at limited risk with a guaranteed stop, as each order there. It was
+refused each time: the net stayed too small, and once the leader had closed all, shares were left that nothing ended.
+"""
+
+SHOWN_AHEAD = 15
+"""A deal that comes without its position, behind the event of the protective order that shows what it left, is in that.
+It was booked once more: a position counted as twice as large until the next look, and what its leader had not was
+bought.
+"""
+
+ENDS_OPEN_NOTHING = 15
+"""The end of an order that tells no time opens nothing that is closed: told again a moment later, it gave a net back
+what had been closed since.
+"""
+
+RESTS_ALONE = 15
+"""Of an order that comes to light when it has filled in part, and nothing is held of that any more, what is left of it
+is copied. All of it rested here, and filled whole where the leader's rest filled later than ours.
+"""
+
 RULES = 15
 """The newest."""

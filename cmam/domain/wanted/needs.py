@@ -16,13 +16,15 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import PositionId, SymbolId
-from cmam.domain.values.quantities import Price, Side, Volume
+from cmam.domain.values.quantities import Distance, Price, Side, Volume, ceil_to
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
     APPLIED_TO_NETS,
     CLOSES_APART,
     CLOSES_IN_PARTS,
+    GIVEN_UP_GUARANTEED,
     LOSSES_ARE_TOLD,
+    NO_LEVELS_BELOW,
     ONE_SHARE_TARGETS,
     OWN_STOPS_TRAIL,
     PARTS_FILL_ON,
@@ -32,7 +34,7 @@ from cmam.domain.values.rules import (
 )
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Position
-from cmam.domain.wanted.levels import is_off, tighter, wanted_levels
+from cmam.domain.wanted.levels import is_off, least_distance, tighter, wanted_levels
 from cmam.domain.wanted.resting import needed_of_order
 
 TOO_LARGE = f"{CommandKind.CLOSE.value}: TRADING_BAD_VOLUME"
@@ -171,10 +173,31 @@ def _close(copy: Copy, position: Position, volume: Volume, *, whole: bool) -> Co
     )
 
 
-def _against(copy: Copy, volume: Volume) -> Command:
+def _against(view: AccountView, copy: Copy, volume: Volume) -> Command:
     """Trade what a share gives up the other way: the net moves, whatever it is."""
     side = copy.side.opposite
-    return Command(kind=CommandKind.ADD, symbol=copy.symbol, side=side, volume=volume, netted=True)
+    given = Command(kind=CommandKind.ADD, symbol=copy.symbol, side=side, volume=volume, netted=True)
+    is_limited = view.trader is not None and view.trader.limited_risk
+    if not is_limited or view.rules < GIVEN_UP_GUARANTEED:
+        return given
+    return replace(given, relative_stop=_stop_of_order(view, copy, side), guaranteed=True)
+
+
+def _stop_of_order(view: AccountView, copy: Copy, side: Side) -> Distance | None:
+    """How far the stop of an order lies that moves a net of limited risk, counted from its average price (FACTS §4.7):
+    as far as the farthest that the shares of that side are to have. Where nothing is held its price is not known yet,
+    and the least distance is added: what is guaranteed may be brought nearer afterwards, and never moved away."""
+    spec, net = view.specs.get(copy.symbol), view.positions.get(copy.position) if copy.position is not None else None
+    if spec is None:
+        return None
+    held = [share for share in shares_of(view, copy.symbol) if share.side is side and share.open_price is not None]
+    stops = [(share.open_price, wanted_levels(spec, side, share.goal, share.open_price).stop) for share in held]
+    if net is not None:
+        stops = [(net.price, stop) for _, stop in stops if stop is not None] or [(net.price, net.stop)]
+    away = max(((price - stop) * side.sign for price, stop in stops if price and stop), default=0)
+    least = least_distance(spec, copy.open_price or 0, max(spec.sl_distance, spec.gsl_distance))
+    away = ceil_to(away, spec.tick) if net is not None else ceil_to(away, spec.tick) + least
+    return Distance(max(away, least, spec.tick))
 
 
 def _give_up(view: AccountView, copy: Copy, position: Position, volume: Volume) -> Command | None:
@@ -185,7 +208,7 @@ def _give_up(view: AccountView, copy: Copy, position: Position, volume: Volume) 
     if view.rules >= LOSSES_ARE_TOLD and may_have_lost(view, copy):
         return None
     in_one = _in_one_order(view, copy, volume)
-    return _against(copy, in_one) if volume > 0 and not view.intents_of(copy.key) else None
+    return _against(view, copy, in_one) if volume > 0 and not view.intents_of(copy.key) else None
 
 
 def _out_of_flat(nets: Nets, copy: Copy) -> Iterator[Command]:
@@ -194,7 +217,7 @@ def _out_of_flat(nets: Nets, copy: Copy) -> Iterator[Command]:
     spec = view.specs.get(copy.symbol)
     volume = copy.volume if not copy.is_wanted or spec is None else _excess(nets, spec, copy)
     if volume > 0 and not (view.rules >= LOSSES_ARE_TOLD and may_have_lost(view, copy)):
-        yield _against(copy, _in_one_order(view, copy, volume))
+        yield _against(view, copy, _in_one_order(view, copy, volume))
 
 
 def close_command(position: Position) -> Command:
@@ -246,6 +269,8 @@ def levels_of(spec: SymbolSpec, copy: Copy, position: Position, rules: int) -> W
     goal = copy.goal
     found = wanted_levels(spec, copy.side, goal, copy.open_price)
     stop = position.stop if goal.keeps_stop else found.stop or copy.own_stop
+    if stop is None and rules >= NO_LEVELS_BELOW and (goal.leader_stop is not None or goal.fixed_stop is not None):
+        stop = position.stop  # what is asked for lies at 0 or below: no reason to be without any
     target = _kept_target(copy, position) if goal.keeps_target else found.target or copy.own_target
     is_pinned = goal.pins and copy.pinned_stop is not None
     if is_pinned:

@@ -68,7 +68,7 @@ def test_a_latch_is_told_in_words(latch: Latch, said: str) -> None:
             "RET_ACCOUNT_DISABLED; cmam asks again. The broker has disabled the account. Ask the broker to enable it.",
         ),
         ("MARKET_CLOSED", "MARKET_CLOSED; cmam asks again. The market of this symbol is closed."),
-        ("ALREADY_CLOSED", "which cmam does not know. The broker's own words may say more; please report the code."),
+        ("NEVER_SEEN", "which cmam does not know. The broker's own words may say more; please report the code."),
     ],
 )
 def test_a_refused_close_is_told_with_what_its_code_means(code: str, said: str) -> None:

@@ -79,6 +79,7 @@ SMALL = {"volume": Volume(150_000), "after": Volume(150_000)}
             "fixed_sl=10 (was off)",
         ),
         ({}, {"stop": price("1.11")}, {}, Reason.LEVEL_WRONG_SIDE, "copy_sl=off (was on)"),
+        ({"fixed_sl": "12000"}, {}, {}, Reason.LEVEL_WRONG_SIDE, "fixed_sl=10 (was 12000)"),
         ({"max_spread": "9"}, {}, {"quotes": {}}, Reason.STALE_INPUT, "a quote of EURUSD (there was none)"),
         ({"hours": "00:00-00:01"}, {}, {}, Reason.OUTSIDE_HOURS, "hours=always (was 00:00-00:01)"),
     ],

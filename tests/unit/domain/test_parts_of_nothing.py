@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cmam.domain.events import ExecutionSeen, RulesBegan
-from cmam.domain.guarding.guards import Memory, watch
+from cmam.domain.guarding.guards import Memory, out_of_reach, watch
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.trades import BalanceChange, ExecutionKind
 from tests.factories import LINK, LOT, Pair, a_view, some_settings
@@ -86,3 +86,28 @@ def test_older_records_opened_all_the_same() -> None:
     pair.looks()
     pair.fact(RulesBegan(rules=14))
     assert pair.opens().verdict is Verdict.COPY
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"total_loss": "500"}, [("total_loss", -800_000, -850_000)]),
+        ({"total_loss": "5%"}, []),
+        ({"trailing_drawdown": "500", "guard.stop_at_initial": "on"}, [("trailing_drawdown", -800_000, -800_000)]),
+        ({"trailing_drawdown": "500"}, []),
+        ({"daily_loss": "500"}, []),
+    ],
+)
+def test_a_guard_that_sank_with_gains_that_were_taken_out_is_named(
+    settings: dict[str, str], told: list[tuple[str, int, int]]
+) -> None:
+    """1,000 at first, 9,000 of 10,000 taken out: by the rule it holds at -8,500, which is nowhere. Who names another
+    initial balance hears no more of it; of a percentage an open that is skipped tells."""
+    pair = Watched({**settings, "guard.initial": "1000"})
+    pair.looks()
+    assert out_of_reach(pair.view, pair.link) == ()
+    pair.moves(-900_000)
+    assert list(out_of_reach(pair.view, pair.link)) == told
+    pair.link = some_settings({**settings, "guard.initial": "1050"})
+    pair.looks()
+    assert out_of_reach(pair.view, pair.link) == ()

@@ -6,10 +6,11 @@ import re
 
 import pytest
 
+from cmam.domain.folds.intents import UNLISTED_GONE
 from cmam.domain.values.codes import CORRECTABLE, TEMPORARY
 from cmam.openapi._pb.OpenApiCommonModelMessages_pb2 import ProtoErrorCode
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import ProtoOAErrorCode
-from cmam.openapi.outcomes import RULES, Kind, Retry, rule_for
+from cmam.openapi.outcomes import RULES, UNLISTED, Kind, Retry, rule_for
 
 PUBLISHED = set(ProtoErrorCode.keys()) | set(ProtoOAErrorCode.keys())
 
@@ -70,12 +71,18 @@ def test_the_codes_on_which_money_hangs(code: str, kind: Kind) -> None:
     assert RULES[code].kind is kind
 
 
-@pytest.mark.parametrize("code", ["POSITION_NOT_FOUND_OR_NOT_OPENED", "ALREADY_CLOSED", "", "market_closed"])
+@pytest.mark.parametrize("code", ["A_CODE_NOBODY_KNOWS", "", "market_closed"])
 def test_an_unknown_code_is_permanent(code: str) -> None:
     """Codes outside the table have been seen; none of them is tried again, and the sentence names it."""
     rule = rule_for(code)
     assert (rule.kind, rule.retry) == (Kind.PERMANENT, Retry.NEVER)
     assert code in rule.sentence
+
+
+@pytest.mark.parametrize("code", ["POSITION_NOT_FOUND_OR_NOT_OPENED", "ALREADY_CLOSED"])
+def test_what_servers_say_of_a_closed_position_by_other_names_is_known(code: str) -> None:
+    """No list has them; the domain, which looks whether it is gone, has the same two."""
+    assert (rule_for(code).kind, set(UNLISTED)) == (Kind.GONE, set(UNLISTED_GONE))
 
 
 def test_an_invalid_request_may_mean_that_the_account_is_not_authorised() -> None:

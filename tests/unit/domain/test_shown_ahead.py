@@ -1,0 +1,90 @@
+"""Positions that an event shows ahead of the deal that made them what they are, or behind their end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cmam.domain.belief.view import AccountView
+from cmam.domain.events import ExecutionSeen
+from cmam.domain.folds.account import evolve
+from cmam.domain.values.ids import DealId
+from cmam.domain.values.quantities import Volume
+from cmam.domain.values.rules import ENDS_OPEN_NOTHING, RULES, SHOWN_AHEAD
+from cmam.domain.values.trades import AccountType, ExecutionKind, OrderStatus
+from tests.factories import LOT, Pair, a_view, price
+
+
+def _opened() -> tuple[ExecutionSeen, ExecutionSeen]:
+    """An open's fill without its position, and the event of its protective order, which comes 9 ms later."""
+    pair = Pair()
+    pair.opens(stop=price("1.09"))
+    (intent,) = pair.waiting
+    told = [event for event in pair.events_of(intent) if isinstance(event, ExecutionSeen)]
+    fill = next(event for event in told if event.deal is not None)
+    protected = next(event for event in told if event.deal is None and event.is_server_event)
+    assert protected.position is not None
+    assert fill.deal is not None
+    later = replace(protected.position, updated_ms=fill.deal.executed_ms + 9)
+    return replace(fill, position=None), replace(protected, position=later)
+
+
+def _heard(view: AccountView, *events: ExecutionSeen) -> AccountView:
+    for number, event in enumerate(events):
+        view = evolve(view, event, view.at_us + 20_000_000 + number)
+    return view
+
+
+def _held(view: AccountView) -> list[int]:
+    return [int(position.volume) for position in view.positions.values()]
+
+
+@pytest.mark.parametrize(("rules", "held"), [(RULES, LOT), (SHOWN_AHEAD - 1, 2 * LOT)])
+def test_a_fill_behind_its_protective_order_is_booked_once(rules: int, held: int) -> None:
+    """The protective order's event shows the lot, then its deal comes without the position: it was two."""
+    fill, protected = _opened()
+    view = _heard(replace(a_view(), rules=rules), protected, fill)
+    assert _held(view) == [held]
+
+
+def test_what_is_dealt_after_what_was_shown_is_booked() -> None:
+    """Another lot, 20 ms later: it is in nothing that was shown, though one deal has not been told yet."""
+    fill, protected = _opened()
+    assert fill.deal is not None
+    later = replace(fill.deal, deal=DealId(99_999), executed_ms=fill.deal.executed_ms + 20)
+    view = _heard(a_view(), protected, replace(fill, deal=later))
+    assert _held(view) == [2 * LOT]
+    assert _held(_heard(view, fill)) == [2 * LOT]
+
+
+def test_told_in_their_order_both_are_one() -> None:
+    """As ever."""
+    fill, protected = _opened()
+    view = _heard(a_view(), fill, protected)
+    assert (_held(view), view.untold) == ([LOT], {})
+
+
+@pytest.mark.parametrize(("rules", "held"), [(RULES, []), (ENDS_OPEN_NOTHING - 1, [LOT])])
+def test_the_end_of_an_order_that_is_told_again_opens_nothing(rules: int, held: list[int]) -> None:
+    """The rest of an order is cancelled on a net without times, which is closed then; told again, it gave it back."""
+    pair = Pair(view=replace(a_view(kind=AccountType.NETTED), rules=rules))
+    pair.opens()
+    (intent,) = pair.waiting
+    fill = next(event for event in pair.events_of(intent) if isinstance(event, ExecutionSeen) and event.deal)
+    assert fill.order is not None
+    assert fill.position is not None
+    assert fill.deal is not None
+    untimed = replace(fill, position=replace(fill.position, updated_ms=0))
+    order = replace(fill.order, volume=Volume(2 * LOT), status=OrderStatus.CANCELLED)
+    end = replace(untimed, kind=ExecutionKind.ORDER_CANCELLED, order=order, deal=None)
+    view = _heard(pair.view, untimed, end)
+    assert _held(view) == [LOT]
+    (number,) = pair.held
+    over = next(
+        event for event in pair.close(number, Volume(LOT))[::-1] if isinstance(event, ExecutionSeen) and event.deal
+    )
+    assert over.position is not None
+    view = _heard(view, replace(over, position=replace(over.position, updated_ms=0)))
+    assert _held(view) == []
+    assert _held(_heard(view, end)) == held
