@@ -960,5 +960,10 @@ nothing to tell: a copy kept the nearer stop for good, though its leader had set
 answers an amendment of ours has moved the stop, whatever its time says: the next look took that for a person's hand.
 """
 
+OPENS_ARE_AHEAD = 15
+"""What an open has filled by a history that is younger than the snapshot before it is not gone: it was not there yet.
+Where the fill was told a moment later, the copy counted as closed by a person, was found under its label, and closed.
+"""
+
 RULES = 15
 """The newest."""
