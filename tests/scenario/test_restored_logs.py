@@ -12,7 +12,7 @@ import pytest
 from cmam.domain.events import CopyTouched
 from cmam.domain.guarding.latches import TWIN
 from cmam.store.past.replay import verify
-from cmam.store.upkeep.keeping import note_restore
+from cmam.store.upkeep.known_end import note_restore
 from tests.person import LEADER, Held
 from tests.rulebook import SELL
 from tests.whole import NETTED, SAME_BROKER, FaultyLog, Whole
