@@ -965,5 +965,10 @@ OPENS_ARE_AHEAD = 15
 Where the fill was told a moment later, the copy counted as closed by a person, was found under its label, and closed.
 """
 
+RESTS_REJECTED = 15
+"""A copied order that rested and that the broker rejects, now or when it would fill, has ended as one that was refused:
+what its leader's order fills is opened. It counted as closed by a person's hand, and the leader's trade was not copied.
+"""
+
 RULES = 15
 """The newest."""
