@@ -970,5 +970,10 @@ RESTS_REJECTED = 15
 what its leader's order fills is opened. It counted as closed by a person's hand, and the leader's trade was not copied.
 """
 
+AMENDED_AS_HEARD = 15
+"""An amendment that is heard, and whose order tells the time that it had before, is as old as its hearing: that broker
+stamps no amendments. Of an order that was older than `max_age` a larger volume was not followed.
+"""
+
 RULES = 15
 """The newest."""
