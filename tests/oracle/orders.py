@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT, STOP
+from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT, ORDER_STATUS_REJECTED, STOP
 from tests.oracle import drawn
 from tests.oracle.day import IDS, PRICE, STEPS, Day, Theirs, as_copy, as_ordered, exact_price, level_of, opened_by
 from tests.oracle.rules import (
@@ -289,7 +289,9 @@ class OrderDay(Day):
             return
         seen = [self._now[case.name]]
         if case.name in ordered.rests:
-            seen = [_without(seen[0], names[opened.symbol], ordered.rests[case.name][1].units)]
+            account = self._before[case.name] if self._is_rejected(case.name, ordered) else seen[0]
+            rests = names[opened.symbol], ordered.rests[case.name][1].units
+            seen = [_without(seen[0], *rests), _without(account, *rests)]  # what is rejected is opened with no grace
         else:
             seen.append(self._before[case.name])  # the fill may be told before the quote
         word = ordered.words.get(case.name, "")
@@ -361,6 +363,11 @@ class OrderDay(Day):
     def _is_filled(self, name: str, ordered: Ordered) -> bool:
         one = self._book_of(name, ordered)
         return one is not None and bool(one.executed)
+
+    def _is_rejected(self, name: str, ordered: Ordered) -> bool:
+        """Whether a copy's order rested and its broker has rejected it."""
+        one = self._book_of(name, ordered)
+        return one is not None and bool(one.status == ORDER_STATUS_REJECTED)
 
     def _entered(self, case: Case, ordered: Ordered) -> Fraction:
         """Where an order filled of which nothing is held any more."""

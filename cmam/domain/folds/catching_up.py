@@ -16,8 +16,8 @@ from cmam.domain.values.ids import OrderId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import RESTS_FILL_UNSEEN, SHARES_ARE_PRICED
-from cmam.domain.values.trades import Deal, Order, OrderStatus
+from cmam.domain.values.rules import OPENS_ARE_AHEAD, RESTS_FILL_UNSEEN, SHARES_ARE_PRICED
+from cmam.domain.values.trades import Deal, Order, OrderStatus, Position, PositionStatus
 
 
 def adopt_unknown(view: AccountView, event: Reconciled, known: Mapping[OrderId, Order], at_us: int) -> AccountView:
@@ -33,6 +33,8 @@ def adopt_unknown(view: AccountView, event: Reconciled, known: Mapping[OrderId, 
         copy = view.copies.get(intent.key)
         if intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE) and copy is not None and copy.position is None:
             order = by_client.get(intent.intent)
+            if _is_look_behind(view, copy, intent, order, event, at_us):
+                continue
             view = _adopt(view, copy, order, event, at_us)
             if order is not None and copy.share and view.rules >= RESTS_FILL_UNSEEN:
                 view = _with_filled_up(view, intent, order)
@@ -52,6 +54,29 @@ def adopt_unknown(view: AccountView, event: Reconciled, known: Mapping[OrderId, 
             else:
                 view = put(view, replace(current, doubt=True))
     return view
+
+
+def _is_look_behind(
+    view: AccountView, copy: Copy, intent: Intent, order: Order | None, event: Reconciled, at_us: int
+) -> bool:
+    """Whether an open has filled by a history that is younger than the snapshot before it, which does not show what it
+    opened yet: that is not gone. It is where something tells that it was closed, or where a later look proves it.
+    A net that is not there may be one that came and went: of a share it counts where the snapshot shows it unfilled."""
+    if order is None or order.executed_volume <= 0 or view.rules < OPENS_ARE_AHEAD:
+        return False
+    if intent.command.kind is not CommandKind.OPEN or order.position in view.positions:
+        return False
+    if copy.share and not any(
+        _is_unfilled(position) for position in event.positions if order.position == position.position
+    ):
+        return False
+    is_proof = event.looked_up and at_us - intent.moved_us >= event.settle_us
+    is_told = any(deal.position == order.position and deal.close is not None for deal in event.deals)
+    return not (is_proof or is_told or order.position in view.closed)
+
+
+def _is_unfilled(position: Position) -> bool:
+    return position.status is PositionStatus.CREATED and position.volume == 0
 
 
 def _adopt_refused(view: AccountView, copy: Copy, order: Order, at_us: int) -> AccountView:

@@ -13,12 +13,19 @@ from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import ADDS_OUTLIVE_NETS, PARTS_REST, SHARES_AWAIT_RESTS, TRADED_TO_FLAT, WAITS_END
-from cmam.domain.values.trades import ExecutionKind, OrderStatus, OrderType
+from cmam.domain.values.rules import (
+    ADDS_OUTLIVE_NETS,
+    PARTS_REST,
+    RESTS_REJECTED,
+    SHARES_AWAIT_RESTS,
+    TRADED_TO_FLAT,
+    WAITS_END,
+)
+from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.wanted.resting import place_command
 
 
-def finish_order(turn: TurnInTheMaking, key: CopyKey) -> None:
+def finish_order(turn: TurnInTheMaking, key: CopyKey, fact: Event) -> None:
     """A copied pending order has come to its end: what that means hangs on who ended it and what had filled."""
     copy = turn.view.copies.get(key)
     if copy is None or not copy.ended_order or copy.position is not None:
@@ -37,9 +44,23 @@ def finish_order(turn: TurnInTheMaking, key: CopyKey) -> None:
     if reason is None:
         is_ours = copy.goal.terms is None or copy.grace_over or copy.leader_filled
         reason = Reason.EXPIRED if _is_past(copy, turn.now_us) else Reason.CLOSED_BY_HUMAN
+        if turn.view.rules >= RESTS_REJECTED and _is_rejected(copy, fact):
+            reason = Reason.REFUSED
         reason = Reason.CANCELLED if is_ours else reason
     _settle_all(turn, key, "the order has ended")
     turn.add(CopyFinished(link=copy.link, source=copy.source, reason=reason))
+
+
+def _is_rejected(copy: Copy, fact: Event) -> bool:
+    """Whether it is the broker who ended an order that rested: he had accepted it, and rejects it now or when it would
+    fill."""
+    orders: tuple[Order | None, ...] = ()
+    if isinstance(fact, ExecutionSeen):
+        orders = (fact.order,)
+    elif isinstance(fact, Reconciled):
+        orders = fact.past_orders
+    ends = (order.status for order in orders if order is not None and order.order == copy.order)
+    return OrderStatus.REJECTED in ends
 
 
 def finish_if_gone(turn: TurnInTheMaking, key: CopyKey, fact: Event) -> None:

@@ -19,10 +19,16 @@ from cmam.domain.turns.differences import (
 )
 from cmam.domain.turns.gaps import of_reconcile
 from cmam.domain.turns.leader import QuoteOf, no_quotes
-from cmam.domain.values.changes import Change
+from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import NO_OLDER_THAN_GAPS, RESTORES_ARE_KNOWN, TRADED_UNTOLD, UNTIMED_ARE_NEW
+from cmam.domain.values.rules import (
+    AMENDED_AS_HEARD,
+    NO_OLDER_THAN_GAPS,
+    RESTORES_ARE_KNOWN,
+    TRADED_UNTOLD,
+    UNTIMED_ARE_NEW,
+)
 from cmam.domain.values.trades import ExecutionKind, Order
 
 _OF_ORDERS = (
@@ -37,7 +43,7 @@ def changes(before: AccountView, after: AccountView, event: Event, quote_of: Quo
     """Say what the fold of `event` from `before` to `after` means to followers of this account."""
     match event:
         case ExecutionSeen():
-            return tuple(_timed(change, after) for change in _of_execution(before, after, event, quote_of))
+            return tuple(_timed(change, before, after) for change in _of_execution(before, after, event, quote_of))
         case TrailingStopMoved():
             moved = of_levels(before, after, event.position, event.updated_ms, quote_of, late=False)
             return tuple(replace(change, trailed=True) for change in moved)
@@ -62,12 +68,20 @@ def _of_execution(before: AccountView, after: AccountView, event: ExecutionSeen,
         yield from of_order(before, after, event.order, event.kind, quote_of, late=False)
 
 
-def _timed(change: Change, after: AccountView) -> Change:
+def _timed(change: Change, before: AccountView, after: AccountView) -> Change:
     """The change with a time: every field that tells one is optional on orders and positions, and an event without any
-    is as old as its hearing."""
-    if change.at_ms or after.rules < UNTIMED_ARE_NEW:
+    is as old as its hearing. So is an amendment whose order tells the time that it had before."""
+    has_time = change.at_ms > 0 and not _is_stamped_before(change, before)
+    if has_time or after.rules < UNTIMED_ARE_NEW:
         return change
     return replace(change, at_ms=after.at_us // 1_000)
+
+
+def _is_stamped_before(change: Change, before: AccountView) -> bool:
+    if change.kind is not ChangeKind.ORDER_AMENDED or change.order is None or before.rules < AMENDED_AS_HEARD:
+        return False
+    known = before.orders.get(change.order)
+    return known is not None and change.at_ms <= (known.updated_ms or known.opened_ms)
 
 
 def _of_gap(change: Change, before: AccountView, after: AccountView) -> Change:

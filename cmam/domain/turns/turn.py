@@ -111,7 +111,7 @@ def decide_change(
     if decision.command is not None:
         turn.intend(key, decision.command, change=change.key, not_after_us=decision.not_after_us)
     if turn.view.rules >= WAITS_END:
-        finish_order(turn, key)
+        finish_order(turn, key, decided)
     finish_idle(turn, key)
     if change.restored:
         finish_if_gone(turn, key, decided)  # a share of which everything had gone before
@@ -143,7 +143,7 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
     moved = _set_in_motion(view, turn.view, fact, asked)
     others = [key for key in turn.view.copies if key[0] in stopped_out and key not in moved] if stopped_out else ()
     for key in with_its_net_first(turn.view, (*moved, *sorted(others))):
-        finish_order(turn, key)
+        finish_order(turn, key, fact)
         finish_if_gone(turn, key, fact)
         finish_idle(turn, key)
         _enforce(turn, key)

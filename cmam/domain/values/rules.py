@@ -1010,5 +1010,20 @@ RESTS_ALONE = 15
 is copied. All of it rested here, and filled whole where the leader's rest filled later than ours.
 """
 
+OPENS_ARE_AHEAD = 15
+"""What an open has filled by a history that is younger than the snapshot before it is not gone: it was not there yet.
+Where the fill was told a moment later, the copy counted as closed by a person, was found under its label, and closed.
+"""
+
+RESTS_REJECTED = 15
+"""A copied order that rested and that the broker rejects, now or when it would fill, has ended as one that was refused:
+what its leader's order fills is opened. It counted as closed by a person's hand, and the leader's trade was not copied.
+"""
+
+AMENDED_AS_HEARD = 15
+"""An amendment that is heard, and whose order tells the time that it had before, is as old as its hearing: that broker
+stamps no amendments. Of an order that was older than `max_age` a larger volume was not followed.
+"""
+
 RULES = 15
 """The newest."""

@@ -21,7 +21,7 @@ from cmam.domain.turns.leading import changes
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
-from cmam.domain.values.rules import NO_OLDER_THAN_GAPS, ORDERS_WITH_POSITIONS, RULES
+from cmam.domain.values.rules import AMENDED_AS_HEARD, NO_OLDER_THAN_GAPS, ORDERS_WITH_POSITIONS, RULES
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
 from tests.factories import LEADER, LOT, T0_US, Pair, a_view, price
 
@@ -117,6 +117,25 @@ def test_a_position_whose_deal_nobody_told_came_of_the_order_with_its_number() -
     by_old_rules = replace(view, rules=1)
     (told,) = _told(by_old_rules, Reconciled(positions=(HELD,), orders=()))
     assert (told.origin, told.origin_type) == (None, OrderType.MARKET)
+
+
+@pytest.mark.parametrize(("stamp_ms", "is_old"), [(1_000, True), (2_000, False)])
+def test_an_amendment_that_its_broker_does_not_stamp_is_as_old_as_its_hearing(stamp_ms: int, *, is_old: bool) -> None:
+    """The order tells the time that it had before: an hour later a larger volume counted as an hour old, and was not
+    followed. A time that has moved stands, and what a look finds is no newer than that."""
+    rests = Order(
+        order=OrderId(77), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(LOT),
+        limit_price=price("1.1"), opened_ms=1_000, updated_ms=1_000,
+    )  # fmt: skip
+    view = evolve(_holding(), Reconciled(positions=(), orders=(rests,)), T0_US)
+    larger = replace(rests, volume=Volume(2 * LOT), updated_ms=stamp_ms)
+    heard = ExecutionSeen(kind=ExecutionKind.ORDER_REPLACED, order=larger)
+    (told,) = _told(view, heard)
+    assert (told.kind, told.at_ms) == (ChangeKind.ORDER_AMENDED, T0_US // 1_000 if is_old else stamp_ms)
+    (told,) = _told(replace(view, rules=AMENDED_AS_HEARD - 1), heard)
+    assert told.at_ms == stamp_ms
+    (found,) = _told(view, Reconciled(positions=(), orders=(larger,)))
+    assert found.at_ms == stamp_ms
 
 
 def test_what_is_first_told_with_a_protective_order_did_not_come_of_it() -> None:

@@ -10,7 +10,7 @@ from cmam.domain.events import ExecutionSeen, IntentSettled, Outcome
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import REJECTED_AS_REFUSED, RULES
+from cmam.domain.values.rules import REJECTED_AS_REFUSED, RESTS_REJECTED, RULES
 from cmam.domain.values.trades import ExecutionKind, OrderStatus
 from tests.factories import LOT, Pair
 
@@ -157,3 +157,34 @@ def test_a_rejection_that_is_told_twice_hurries_nothing() -> None:
     assert _asked(pair) == ["open"]
     pair.passes(SECOND_US // 2)
     assert _asked(pair) == ["open", "open"]
+
+
+@pytest.mark.parametrize("is_unseen", [False, True])
+@pytest.mark.parametrize("rules", [RULES, RESTS_REJECTED - 1])
+def test_a_copied_order_that_its_broker_rejects_is_nobodys_hand(rules: int, *, is_unseen: bool) -> None:
+    """It rested, and is rejected as it would fill, for want of money: the leader's fill is an open like any other, as
+    where it was refused at once. It counted as taken away by a person, and the leader's trade was not copied."""
+    pair = _by(rules)
+    pair.order()
+    pair.answer()
+    (number,) = pair.resting
+    (ended,) = pair.order_ends(number, OrderStatus.REJECTED)
+    assert isinstance(ended, ExecutionSeen)
+    assert ended.order is not None
+    rejected = replace(ended, kind=ExecutionKind.ORDER_REJECTED, error_code="NOT_ENOUGH_MONEY")
+    pair.fact(pair.reconciled(past_orders=(ended.order,)) if is_unseen else rejected)
+    assert pair.copy.reason is (Reason.REFUSED if rules == RULES else Reason.CLOSED_BY_HUMAN)
+    pair.order_fills()
+    assert _asked(pair) == (["place", "open"] if rules == RULES else ["place"])
+
+
+def test_a_copied_order_that_is_taken_away_stays_a_persons_end() -> None:
+    """What is cancelled and not rejected is somebody's word as before: his leader's fill is not copied."""
+    pair = Pair()
+    pair.order()
+    pair.answer()
+    (number,) = pair.resting
+    pair.hears(pair.order_ends(number, OrderStatus.CANCELLED))
+    assert pair.copy.reason is Reason.CLOSED_BY_HUMAN
+    pair.order_fills()
+    assert _asked(pair) == ["place"]
