@@ -960,5 +960,11 @@ nothing to tell: a copy kept the nearer stop for good, though its leader had set
 answers an amendment of ours has moved the stop, whatever its time says: the next look took that for a person's hand.
 """
 
+REBUILT_SHARES_REJOIN = 15
+"""Shares of a net that was flat go on in the position that a share which is taken into the record again has: it was
+opened after the backup that the log came from. They stayed with the number of before, and once one of them was closed
+the others were said to be closed by a person: what they had stood for stayed.
+"""
+
 RULES = 15
 """The newest."""

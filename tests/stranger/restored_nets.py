@@ -1,0 +1,59 @@
+"""Nets whose log is put back to a backup: what a later life has made of them since is in no record.
+
+A leader trades, and somebody may be at the net, after the backup and before all that is lost. Nothing may be left once
+the leader has closed all, and nothing may be closed or bought that the life before had done already.
+"""
+
+from __future__ import annotations
+
+from cmam.store.past.replay import verify
+from cmam.store.upkeep.keeping import note_restore
+from tests.stranger.nets import FOLLOWER, LOT, REST_S, Nets
+from tests.stranger.world import signed
+from tests.whole import FaultyLog
+
+
+class RestoredNets(Nets):
+    """A leader with positions of both sides, their net, and a backup of the log to go back to."""
+
+    kept: FaultyLog
+
+    @property
+    def held(self) -> int:
+        """What stands at the follower's broker, short below 0."""
+        return sum(signed(one) for one in self.person.book.positions.values())
+
+    def shares(self) -> dict[str, float]:
+        """The shares on record by their sources, in lots, short below 0; those of one source together."""
+        found: dict[str, float] = {}
+        view = self.world.view(FOLLOWER)
+        for copy in view.copies.values() if view is not None else ():
+            found[copy.source] = found.get(copy.source, 0) + copy.volume * copy.side.sign / LOT
+        return found
+
+    def backs_up(self) -> None:
+        """Keep the log as it is by now."""
+        self.kept = FaultyLog.in_memory()
+        self.world.run(5)
+        self.world.log.connection.backup(self.kept.connection)
+        self.kept.refresh()
+
+    def is_restored(self, away_s: float = 40) -> None:
+        """The process is gone for a while, the log is the backup's, and cmam starts on it."""
+        self.world.run(8)
+        self.world.kill()
+        self.world.run(away_s)
+        self.world.log = self.kept
+        note_restore(self.kept, self.kept.position(), self.world.stepper.clock.now())
+        self.world.start()
+        self.world.run(30)
+
+    def leaves_nothing(self) -> None:
+        """The leader closes all that he holds, one after the other, and so has his follower then."""
+        for one in self.led:
+            self.leader.close(one)
+            self.world.run(2)
+        self.world.run(REST_S)
+        assert not self.held, f"{self.held / LOT} is left, {self.shares()}"
+        assert verify(self.world.log.read_all()).is_identical
+        self.world.stepper.kill()
