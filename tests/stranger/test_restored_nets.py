@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from cmam.domain.folds import taking_in
+from cmam.domain.turns import another_life
+from tests.stranger.nets import LOT
 from tests.stranger.restored_nets import RestoredNets
 
 
@@ -28,4 +32,54 @@ def test_shares_of_a_flat_net_go_on_in_the_position_that_came_after_the_backup(
     nets = _under_another_number()
     with pytest.raises(AssertionError, match="is left"):
         nets.leaves_nothing()
+    nets.world.stepper.kill()
+
+
+def _adds_to_one_and_closes_the_other() -> RestoredNets:
+    """What the leader adds and what he closes leave the net as it was."""
+    nets = RestoredNets(1, 4)
+    nets.backs_up()
+    nets.closes(1)
+    nets.world.run(6)
+    nets.adds(0, 4)
+    return nets
+
+
+def _adds_to_one_side() -> RestoredNets:
+    """What is added to a share of a net of both sides is known by no label."""
+    nets = RestoredNets(3, -2)
+    nets.backs_up()
+    nets.adds(0, 4)
+    return nets
+
+
+def _closes_against_the_net() -> RestoredNets:
+    """A share that stands against its net is closed by a trade of the other side, which bears its name."""
+    nets = RestoredNets(3, -1)
+    nets.backs_up()
+    nets.closes(1)
+    return nets
+
+
+STORIES = (
+    (_adds_to_one_and_closes_the_other, [5], 5),
+    (_adds_to_one_side, [-2, 7], 5),
+    (_closes_against_the_net, [3], 3),
+)
+
+
+@pytest.mark.parametrize(("story", "shares", "held"), STORIES, ids=[story[0].__name__ for story in STORIES])
+def test_a_share_is_what_the_orders_of_a_life_that_is_forgotten_have_made_of_it(
+    story: Callable[[], RestoredNets], shares: list[float], held: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is closed again, and nothing stays; by the rules of before it was not what it should be."""
+    nets = story()
+    nets.is_restored()
+    assert sorted(nets.shares().values()) == shares
+    assert nets.held == held * LOT
+    nets.leaves_nothing()
+    monkeypatch.setattr(another_life, "ANOTHER_LIFES_ORDERS", 99)
+    nets = story()
+    nets.is_restored()
+    assert (sorted(nets.shares().values()), nets.held) != (shares, held * LOT)
     nets.world.stepper.kill()

@@ -87,6 +87,16 @@ def touched(view: AccountView, copy: Copy, before: int, after: int) -> Copy:
     return replace(copy, restored=replace(shrunk, volume=Volume(known.volume * after // before)))
 
 
+def booked(_view: AccountView, copy: Copy, before: int, after: int) -> Copy:
+    """A share as the orders have left it that the log does not know: so much had it before what the net lacks was taken
+    off all."""
+    known = copy.restored
+    if known is None:
+        return copy
+    more = known.more + after - before
+    return replace(copy, restored=replace(known, volume=Volume(max(0, known.volume + after - before)), more=more))
+
+
 def outlived(view: AccountView) -> AccountView:
     """The view as later rules begin: where a leader's change has been met by those before, which let what the log knew
     stand as it was, that is no answer to what he does next."""
@@ -147,6 +157,6 @@ def _has_lost(share: Copy, other: Copy) -> bool:
 
 def _given_back(share: Copy, known: Restored, back: int) -> Copy:
     volume = Volume(share.volume + back)
-    target = known.target * Fraction(volume, known.volume)
+    target = (known.target + known.more) * Fraction(volume, known.volume)
     goal = replace(share.goal, target_numerator=target.numerator, target_denominator=target.denominator)
     return replace(share, volume=volume, goal=goal, ending=None)

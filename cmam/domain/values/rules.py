@@ -966,5 +966,11 @@ opened after the backup that the log came from. They stayed with the number of b
 the others were said to be closed by a person: what they had stood for stayed.
 """
 
+ANOTHER_LIFES_ORDERS = 15
+"""Of a restored log's nets each share is first what the orders under its name have made of it that the log never gave.
+What a leader had added and closed of two positions was even in the net: the close was made once more. And what had been
+added to the one side of a net was nobody's, a part of which stayed where shares of both sides ended.
+"""
+
 RULES = 15
 """The newest."""
