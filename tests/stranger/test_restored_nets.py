@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from cmam.domain.belief import restored
 from cmam.domain.folds import taking_in
 from cmam.domain.turns import another_life
 from tests.stranger.nets import LOT
-from tests.stranger.restored_nets import RestoredNets
+from tests.stranger.restored_nets import RestoredNets, run_restored
 
 
 def _under_another_number() -> RestoredNets:
@@ -61,10 +62,39 @@ def _closes_against_the_net() -> RestoredNets:
     return nets
 
 
+def _opens_on_both_sides() -> RestoredNets:
+    """A net of both sides gets a third share since, of the side on which it stands."""
+    nets = RestoredNets(-3, 2)
+    nets.backs_up()
+    nets.opens(-3)
+    return nets
+
+
+def _opens_against_the_net() -> RestoredNets:
+    """A share that has been opened since has made the net smaller."""
+    nets = RestoredNets(2, 2)
+    nets.backs_up()
+    nets.opens(-1)
+    return nets
+
+
+def _turns_and_is_another() -> RestoredNets:
+    """Two shares that have been opened since have turned the net, which has another number."""
+    nets = RestoredNets(-2, 3)
+    nets.backs_up()
+    nets.opens(-1)
+    nets.world.run(6)
+    nets.opens(-1)
+    return nets
+
+
 STORIES = (
     (_adds_to_one_and_closes_the_other, [5], 5),
     (_adds_to_one_side, [-2, 7], 5),
     (_closes_against_the_net, [3], 3),
+    (_opens_on_both_sides, [-3, -3, 2], -4),
+    (_opens_against_the_net, [-1, 2, 2], 3),
+    (_turns_and_is_another, [-2, -1, -1, 3], -1),
 )
 
 
@@ -79,7 +109,45 @@ def test_a_share_is_what_the_orders_of_a_life_that_is_forgotten_have_made_of_it(
     assert nets.held == held * LOT
     nets.leaves_nothing()
     monkeypatch.setattr(another_life, "ANOTHER_LIFES_ORDERS", 99)
+    monkeypatch.setattr(restored, "OPENED_IN_ANOTHER_LIFE", 99)
     nets = story()
     nets.is_restored()
     assert (sorted(nets.shares().values()), nets.held) != (shares, held * LOT)
     nets.world.stepper.kill()
+
+
+def test_what_was_closed_of_a_share_is_closed_once_whatever_was_opened_beside_it() -> None:
+    """The net looks as if an opening hid the close, and had been closed itself: both leave what the leader has."""
+    nets = RestoredNets(4)
+    nets.backs_up()
+    nets.opens(2)
+    nets.world.run(6)
+    nets.closes(0, 2)
+    nets.is_restored()
+    assert sorted(nets.shares().values()) == [2, 2]
+    nets.leaves_nothing()
+    nets = RestoredNets(4)
+    nets.backs_up()
+    nets.opens(2)
+    nets.world.run(6)
+    nets.closes(1)
+    nets.is_restored(meanwhile=lambda: nets.closes(0, 2))
+    assert sorted(nets.shares().values()) == [2]
+    nets.leaves_nothing()
+
+
+def test_what_a_leader_has_left_since_is_closed_though_the_log_does_not_know_it() -> None:
+    """It was opened after the backup, and its leader closed while no cmam ran."""
+    nets = RestoredNets(4, -1)
+    nets.backs_up()
+    nets.opens(-2)
+    nets.is_restored(meanwhile=lambda: nets.closes(2))
+    assert sorted(nets.shares().values()) == [-1, 4]
+    assert nets.held == 3 * LOT
+    nets.leaves_nothing()
+
+
+@pytest.mark.parametrize("seed", [10, 16, 26])
+def test_a_drawn_day_of_a_net_leaves_nothing_after_a_restore(seed: int) -> None:
+    """Its shares come to what its broker holds, and end with their leader's."""
+    run_restored(seed)

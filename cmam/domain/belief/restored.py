@@ -11,11 +11,12 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy, CopyKey, Restored
+from cmam.domain.belief.shares import opened_since, unclaimed
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import RESTORES_ARE_KNOWN, UNDECIDED_AT_BACKUPS
+from cmam.domain.values.rules import OPENED_IN_ANOTHER_LIFE, RESTORES_ARE_KNOWN, UNDECIDED_AT_BACKUPS
 from cmam.domain.values.symbols import SymbolSpec
 
 
@@ -26,7 +27,7 @@ def noted(view: AccountView) -> AccountView:
     for copy in tuple(view.copies.values()):
         known = Restored(copy.goal.target_numerator, copy.goal.target_denominator, copy.volume, view.at_us)
         view = put(view, replace(copy, restored=known))
-    return replace(view, restored_us=0)
+    return replace(view, restored_us=0, relooked_us=view.at_us if view.rules >= OPENED_IN_ANOTHER_LIFE else 0)
 
 
 def is_answer(change: Change, copy: Copy) -> bool:
@@ -126,7 +127,17 @@ def settled_among(view: AccountView, key: CopyKey, change: Change, target: Fract
         spare = Volume(spare - back)
         view = put(view, _given_back(other, other.restored, back)) if back else view
         share = replace(share, volume=Volume(share.volume - back))
+    others = min(spare, _opened_beside(view, share))
+    share = replace(share, volume=Volume(share.volume - others))
     return put(view, replace(share, restored=left))
+
+
+def _opened_beside(view: AccountView, share: Copy) -> int:
+    """How much of what was opened beside a share since, for sources that the log does not know, the net shows as the
+    share's: what its leader reduced was closed already, and hides it."""
+    sign, opened = share.side.sign, opened_since(view, share.symbol)
+    most = sum(volume * sign for volume in opened.values() if volume * sign > 0)
+    return max(0, most - max(0, unclaimed(view, share.symbol) * sign)) if most else 0
 
 
 def _kept(view: AccountView, spec: SymbolSpec, share: Copy, volume: Volume, target: Fraction) -> Volume:

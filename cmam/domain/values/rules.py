@@ -972,5 +972,11 @@ What a leader had added and closed of two positions was even in the net: the clo
 added to the one side of a net was nobody's, a part of which stayed where shares of both sides ended.
 """
 
+OPENED_IN_ANOTHER_LIFE = 15
+"""What orders under its name have opened into a net for sources that a restored log does not know is theirs, until it
+is taken into the record: no other share has lost it, none has gone because of it, and it ends with its leader's
+position. It was nobody's: the others lost as much, or it stayed where shares of both sides ended.
+"""
+
 RULES = 15
 """The newest."""
