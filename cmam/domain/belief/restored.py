@@ -11,12 +11,17 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy, CopyKey, Restored
-from cmam.domain.belief.shares import opened_since, unclaimed
+from cmam.domain.belief.shares import opened_since, rejoined, unclaimed
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import OPENED_IN_ANOTHER_LIFE, RESTORES_ARE_KNOWN, UNDECIDED_AT_BACKUPS
+from cmam.domain.values.rules import (
+    OPENED_IN_ANOTHER_LIFE,
+    REBUILT_SHARES_REJOIN,
+    RESTORES_ARE_KNOWN,
+    UNDECIDED_AT_BACKUPS,
+)
 from cmam.domain.values.symbols import SymbolSpec
 
 
@@ -109,7 +114,8 @@ def outlived(view: AccountView) -> AccountView:
 
 def settled_among(view: AccountView, key: CopyKey, change: Change, target: Fraction) -> AccountView:
     """The shares of a net as the restored log's leader has reduced or closed one of them: what the net had lost was
-    taken off all in proportion, and was that one's first. The others get back of it what they had lost."""
+    taken off all in proportion, and was that one's first. The others get back of it what they had lost; once ledger and
+    net agree by that, they all go on in the position that the net is now."""
     share = view.copies.get(key)
     spec = view.specs.get(share.symbol) if share is not None else None
     if share is None or spec is None or not share.share or not is_answer(change, share) or not share.restored:
@@ -129,7 +135,8 @@ def settled_among(view: AccountView, key: CopyKey, change: Change, target: Fract
         share = replace(share, volume=Volume(share.volume - back))
     others = min(spare, _opened_beside(view, share))
     share = replace(share, volume=Volume(share.volume - others))
-    return put(view, replace(share, restored=left))
+    view = put(view, replace(share, restored=left))
+    return rejoined(view, share.symbol) if view.rules >= REBUILT_SHARES_REJOIN else view
 
 
 def _opened_beside(view: AccountView, share: Copy) -> int:
