@@ -14,6 +14,7 @@ from cmam.domain.belief.copies import Copy, CopyKey, Restored
 from cmam.domain.belief.shares import opened_since, rejoined, unclaimed
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.values.changes import Change, ChangeKind
+from cmam.domain.values.naming import number_of, part_of
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
@@ -33,6 +34,12 @@ def noted(view: AccountView) -> AccountView:
         known = Restored(copy.goal.target_numerator, copy.goal.target_denominator, copy.volume, view.at_us)
         view = put(view, replace(copy, restored=known))
     return replace(view, restored_us=0, relooked_us=view.at_us if view.rules >= OPENED_IN_ANOTHER_LIFE else 0)
+
+
+def is_anothers(copy: Copy, name: str) -> bool:
+    """Whether the record of a copy has never given that name: a later number, or a later part of the last growth."""
+    number = number_of(name)
+    return number > copy.last_seq or (number == copy.part_seq and part_of(name) > copy.part)
 
 
 def is_answer(change: Change, copy: Copy) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from cmam.domain.belief.copies import CopyKey
 from cmam.domain.belief.refused import was_refused
+from cmam.domain.belief.restored import is_anothers
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen, GuardTripped
 from cmam.domain.guarding.latches import TWIN
@@ -108,7 +109,7 @@ def twin_in_orders(view: AccountView, links: Collection[LinkSettings], orders: I
         if not _is_known(view, settings, mark):
             return f"{name} is of a copy that this log never made"
         copy = view.copies.get(view.key_of((settings.link, SourceKey(mark.source))))
-        if copy is not None and number_of(order.client_order_id) > copy.last_seq and LinkId(mark.link) == copy.link:
+        if copy is not None and is_anothers(copy, order.client_order_id) and LinkId(mark.link) == copy.link:
             return f"{name} has a number that this log never gave"
     return ""
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cmam.domain.belief.restored import is_anothers
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import CopyTouched, Reconciled
 from cmam.domain.values.ids import LinkId, SourceKey, StoreId
-from cmam.domain.values.naming import number_of, read_label
+from cmam.domain.values.naming import read_label
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules import ANOTHER_LIFES_ORDERS
 
@@ -28,7 +29,7 @@ def booked(before: AccountView, view: AccountView, fact: Reconciled, store: Stor
         if mark is None or mark.store != store or not order.executed_volume:
             continue
         copy = view.copies.get(view.key_of((LinkId(mark.link), SourceKey(mark.source))))
-        if copy is not None and copy.share and number_of(order.client_order_id) > copy.last_seq:
+        if copy is not None and copy.share and is_anothers(copy, order.client_order_id):
             moved[copy.key] = moved.get(copy.key, 0) + order.executed_volume * order.side.sign * copy.side.sign
     for key, volume in moved.items():
         copy = view.copies[key]
