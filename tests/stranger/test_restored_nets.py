@@ -147,7 +147,7 @@ def test_what_a_leader_has_left_since_is_closed_though_the_log_does_not_know_it(
     nets.leaves_nothing()
 
 
-@pytest.mark.parametrize("seed", [10, 16, 26, 107, 382])
+@pytest.mark.parametrize("seed", [10, 16, 26, 107, 382, 604])
 def test_a_drawn_day_of_a_net_leaves_nothing_after_a_restore(seed: int) -> None:
     """Its shares come to what its broker holds, and end with their leader's."""
     run_restored(seed)

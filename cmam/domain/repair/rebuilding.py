@@ -23,7 +23,7 @@ from cmam.domain.repair.strays import Stray, is_awaited, is_claimed, strays
 from cmam.domain.repair.sync import of_position
 from cmam.domain.values.changes import Change
 from cmam.domain.values.ids import LinkId, OrderId, PositionId, SourceKey, SymbolId, from_base36
-from cmam.domain.values.naming import read_label
+from cmam.domain.values.naming import links_of, read_label
 from cmam.domain.values.quantities import Distance, Price, Quote, Side, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.trades import Order, Position
@@ -42,7 +42,7 @@ def rebuilt(
 ) -> tuple[CopyRebuilt, ...]:
     """The copies of this link that the broker shows and the record lacks, each as the fact that brings it back."""
     found: dict[SourceKey, CopyRebuilt] = {}
-    for stray, volume in _opened_since(leader, view, settings.link):
+    for stray, volume in _opened_since(leader, view, settings):
         source = SourceKey(stray.mark.source)
         key = view.key_of((settings.link, source))
         if is_claimed(stray.mark, view, settings, others) and view.copy(key) is None and not is_awaited(view, key):
@@ -310,15 +310,15 @@ def share_out(net: Volume, opened: Mapping[Name, int], live: Collection[Name]) -
     return found
 
 
-def _opened_since(leader: AccountView, view: AccountView, link: LinkId) -> Iterator[tuple[Stray, Volume]]:
+def _opened_since(leader: AccountView, view: AccountView, settings: LinkSettings) -> Iterator[tuple[Stray, Volume]]:
     """What a life that a restored log does not know has opened into nets, each as a thing of its own side, and how much
-    is left of it; what is of another link lives as far as this one's leader tells."""
+    is left of it; what is of another leader's may be."""
     for position in view.positions.values() if view.is_netted() else ():
         left, more = dict(opened_since(view, position.symbol)), unclaimed(view, position.symbol)
         if more != sum(left.values()):
             sign = 1 if more > 0 else -1
             same = {label: abs(volume) for label, volume in left.items() if volume * more > 0}
-            live = [label for label in same if not _is_over(leader, link, label)]
+            live = [label for label in same if not _is_over(leader, settings, label)]
             left = {label: volume * sign for label, volume in share_out(Volume(abs(more)), same, live).items()}
         for label, volume in left.items():
             mark, side = read_label(label), Side.BUY if volume > 0 else Side.SELL
@@ -326,9 +326,13 @@ def _opened_since(leader: AccountView, view: AccountView, link: LinkId) -> Itera
                 yield Stray(mark, label, position=replace(position, side=side)), Volume(abs(volume))
 
 
-def _is_over(leader: AccountView, link: LinkId, label: str) -> bool:
+def _is_over(leader: AccountView, settings: LinkSettings, label: str) -> bool:
     mark = read_label(label)
-    return mark is not None and mark.link == link and not _is_live(leader, SourceKey(mark.source))
+    return (
+        mark is not None
+        and mark.link in links_of(settings.leader, settings.follower)
+        and not _is_live(leader, SourceKey(mark.source))
+    )
 
 
 # --- what ended before the log was lost -------------------------------------------------------------------------------
