@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 
 from cmam.store.past.replay import verify
-from cmam.store.upkeep.keeping import note_restore
+from cmam.store.upkeep.known_end import note_restore
 from tests.stranger.nets import FOLLOWER, LOT, REST_S, Nets, amounts_of, mixed_of
 from tests.stranger.world import signed
 from tests.whole import FaultyLog
