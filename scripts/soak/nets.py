@@ -3,6 +3,7 @@
     python scripts/soak/nets.py --seeds 0-199
     python scripts/soak/nets.py --seeds 0-199 --panics      whose leaders close everything at once
     python scripts/soak/nets.py --seeds 0-199 --mixed       two unlike profiles in each net; goes with --panics
+    python scripts/soak/nets.py --seeds 0-199 --restored    whose log is put back to a backup; goes with --mixed
 
 Exit code 1 where a day went wrong. A day takes about a second.
 """
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.stranger.nets import run_drawn
 from tests.stranger.panics import run_panic
+from tests.stranger.restored_nets import run_restored
 
 
 def main() -> int:
@@ -25,9 +27,10 @@ def main() -> int:
     parser.add_argument("--seeds", default="0-49", help="a range, both ends included")
     parser.add_argument("--panics", action="store_true", help="leaders close everything at once")
     parser.add_argument("--mixed", action="store_true", help="two unlike profiles copy into each net")
+    parser.add_argument("--restored", action="store_true", help="the log is put back to a backup")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
-    run = run_panic if options.panics else run_drawn
+    run = run_panic if options.panics else run_restored if options.restored else run_drawn
     bad: list[int] = []
     for seed in range(int(first), int(last or first) + 1):
         try:

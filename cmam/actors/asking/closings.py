@@ -55,7 +55,7 @@ class Closings:
         """Keep what closed the positions in question; what to ask next, since the newest come first, page by page."""
         if question == _ORDERS:
             self.orders += tuple(order for order in page if order.closing and order.position in self._taken)
-            self.added += tuple(order for order in page if not order.closing and self._is_copiers(order))
+            self.added += tuple(order for order in page if self._is_copiers(order))
             oldest_ms = min((order.updated_ms for order in page), default=0)
         else:
             self.deals += tuple(deal for deal in page if deal.close is not None and deal.position in self._taken)
@@ -67,7 +67,8 @@ class Closings:
         return (self._asked(question),)
 
     def _is_copiers(self, order: Order) -> bool:
-        return (order.position in self._grown or self._is_restored) and read_label(order.client_order_id) is not None
+        is_asked = self._is_restored or (order.position in self._grown and not order.closing)
+        return is_asked and read_label(order.client_order_id) is not None
 
     def _asked(self, question: str) -> Question:
         span = (self._account, self._from_ms, self._to_ms[question])

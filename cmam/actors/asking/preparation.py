@@ -366,7 +366,8 @@ class Preparation:
         used = snapshots.symbols_of(*self._snapshot) | {copy.symbol for copy in view.copies.values()}
         fresh = [specs[symbol] for symbol in sorted(used) if symbol in specs]
         facts: list[Event] = [SymbolSpecSeen(spec=spec) for spec in fresh if view.specs.get(spec.symbol) != spec]
-        past = _once((*self._orders, *self._closings.orders, *self._lives.orders))
+        booked = self.added if view.restored_us and view.is_netted() else ()  # whose a part of a net is, orders tell
+        past = _once((*self._orders, *self._closings.orders, *self._lives.orders, *booked))
         past = named(view, past, self._offset_ms)
         facts.append(
             Reconciled(

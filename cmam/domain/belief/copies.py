@@ -132,7 +132,8 @@ class Restored:
     """What a log that was restored from a backup knew of a copy: its target, in parts, and how much it held.
 
     `seen_us` is the moment of the first look after that. `is_met` says that a change of the leader has been met since
-    by rules that let all this stand: by later ones nothing of it holds any more.
+    by rules that let all this stand: by later ones nothing of it holds any more. `volume` counts what orders that the
+    log does not know have made of a share since, and so much more than the log knew it is by these.
     """
 
     numerator: int
@@ -140,6 +141,7 @@ class Restored:
     volume: Volume
     seen_us: int
     is_met: bool = False
+    more: int = 0
 
     @property
     def target(self) -> Fraction:

@@ -11,11 +11,18 @@ from __future__ import annotations
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy, CopyKey, Restored
+from cmam.domain.belief.shares import opened_since, rejoined, unclaimed
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.values.changes import Change, ChangeKind
+from cmam.domain.values.naming import number_of, part_of
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import RESTORES_ARE_KNOWN, UNDECIDED_AT_BACKUPS
+from cmam.domain.values.rules import (
+    OPENED_IN_ANOTHER_LIFE,
+    REBUILT_SHARES_REJOIN,
+    RESTORES_ARE_KNOWN,
+    UNDECIDED_AT_BACKUPS,
+)
 from cmam.domain.values.symbols import SymbolSpec
 
 
@@ -26,7 +33,13 @@ def noted(view: AccountView) -> AccountView:
     for copy in tuple(view.copies.values()):
         known = Restored(copy.goal.target_numerator, copy.goal.target_denominator, copy.volume, view.at_us)
         view = put(view, replace(copy, restored=known))
-    return replace(view, restored_us=0)
+    return replace(view, restored_us=0, relooked_us=view.at_us if view.rules >= OPENED_IN_ANOTHER_LIFE else 0)
+
+
+def is_anothers(copy: Copy, name: str) -> bool:
+    """Whether the record of a copy has never given that name: a later number, or a later part of the last growth."""
+    number = number_of(name)
+    return number > copy.last_seq or (number == copy.part_seq and part_of(name) > copy.part)
 
 
 def is_answer(change: Change, copy: Copy) -> bool:
@@ -87,6 +100,16 @@ def touched(view: AccountView, copy: Copy, before: int, after: int) -> Copy:
     return replace(copy, restored=replace(shrunk, volume=Volume(known.volume * after // before)))
 
 
+def booked(_view: AccountView, copy: Copy, before: int, after: int) -> Copy:
+    """A share as the orders have left it that the log does not know: so much had it before what the net lacks was taken
+    off all."""
+    known = copy.restored
+    if known is None:
+        return copy
+    more = known.more + after - before
+    return replace(copy, restored=replace(known, volume=Volume(max(0, known.volume + after - before)), more=more))
+
+
 def outlived(view: AccountView) -> AccountView:
     """The view as later rules begin: where a leader's change has been met by those before, which let what the log knew
     stand as it was, that is no answer to what he does next."""
@@ -98,7 +121,8 @@ def outlived(view: AccountView) -> AccountView:
 
 def settled_among(view: AccountView, key: CopyKey, change: Change, target: Fraction) -> AccountView:
     """The shares of a net as the restored log's leader has reduced or closed one of them: what the net had lost was
-    taken off all in proportion, and was that one's first. The others get back of it what they had lost."""
+    taken off all in proportion, and was that one's first. The others get back of it what they had lost; once ledger and
+    net agree by that, they all go on in the position that the net is now."""
     share = view.copies.get(key)
     spec = view.specs.get(share.symbol) if share is not None else None
     if share is None or spec is None or not share.share or not is_answer(change, share) or not share.restored:
@@ -116,7 +140,18 @@ def settled_among(view: AccountView, key: CopyKey, change: Change, target: Fract
         spare = Volume(spare - back)
         view = put(view, _given_back(other, other.restored, back)) if back else view
         share = replace(share, volume=Volume(share.volume - back))
-    return put(view, replace(share, restored=left))
+    others = min(spare, _opened_beside(view, share))
+    share = replace(share, volume=Volume(share.volume - others))
+    view = put(view, replace(share, restored=left))
+    return rejoined(view, share.symbol) if view.rules >= REBUILT_SHARES_REJOIN else view
+
+
+def _opened_beside(view: AccountView, share: Copy) -> int:
+    """How much of what was opened beside a share since, for sources that the log does not know, the net shows as the
+    share's: what its leader reduced was closed already, and hides it."""
+    sign, opened = share.side.sign, opened_since(view, share.symbol)
+    most = sum(volume * sign for volume in opened.values() if volume * sign > 0)
+    return max(0, most - max(0, unclaimed(view, share.symbol) * sign)) if most else 0
 
 
 def _kept(view: AccountView, spec: SymbolSpec, share: Copy, volume: Volume, target: Fraction) -> Volume:
@@ -147,6 +182,6 @@ def _has_lost(share: Copy, other: Copy) -> bool:
 
 def _given_back(share: Copy, known: Restored, back: int) -> Copy:
     volume = Volume(share.volume + back)
-    target = known.target * Fraction(volume, known.volume)
+    target = (known.target + known.more) * Fraction(volume, known.volume)
     goal = replace(share.goal, target_numerator=target.numerator, target_denominator=target.denominator)
     return replace(share, volume=volume, goal=goal, ending=None)

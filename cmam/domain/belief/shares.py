@@ -6,15 +6,15 @@ knows requests or events.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from cmam.domain.belief.asked import gone
 from cmam.domain.belief.copies import Copy, CopyKey, Intent, IntentState
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import IntentId, PositionId, SymbolId
-from cmam.domain.values.naming import read_label
+from cmam.domain.values.ids import IntentId, LinkId, PositionId, SourceKey, StoreId, SymbolId
+from cmam.domain.values.naming import label_of, read_label
 from cmam.domain.values.quantities import Side, Volume, floor_fraction
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules import (
@@ -32,6 +32,9 @@ from cmam.domain.values.trades import Position
 MOVING = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE, CommandKind.CLOSE)
 UNTOLD = (IntentState.UNKNOWN,)
 _NOTHING = Fraction(0)
+
+UNCLAIMED_US = 60_000_000
+"""So long after the first look at a restored log's account what nobody has claimed of its nets may be a copy's."""
 
 
 def shares_of(view: AccountView, symbol: SymbolId) -> tuple[Copy, ...]:
@@ -102,6 +105,36 @@ def rejoined(view: AccountView, symbol: SymbolId) -> AccountView:
     if known is not None and (known in view.copies or view.rules < LOSSES_REJOIN):
         return view
     return replace(view, by_position={**view.by_position, position: left[0].key})
+
+
+# --- what a life that is forgotten has opened -----------------------------------------------------------------------
+
+
+def opened_since(view: AccountView, symbol: SymbolId) -> Mapping[str, int]:
+    """What orders under our name have opened in a net for sources that the restored log does not know, longs above
+    zero. Some of it may have been closed since: that bears no name."""
+    is_fresh = view.at_us - view.relooked_us <= UNCLAIMED_US
+    if not view.relooked_us or view.reconciled_us != view.relooked_us or not is_fresh:
+        return {}
+    found: dict[str, int] = {}
+    for order in view.past_orders:
+        mark = read_label(order.client_order_id) if order.symbol == symbol else None
+        if mark is None or LinkId(mark.link) not in view.cursors:
+            continue
+        if view.copy(view.key_of((LinkId(mark.link), SourceKey(mark.source)))) is None:
+            label = label_of(StoreId(mark.store), LinkId(mark.link), SourceKey(mark.source))
+            found[label] = found.get(label, 0) + order.executed_volume * order.side.sign
+    return {label: volume for label, volume in found.items() if volume}
+
+
+def unclaimed(view: AccountView, symbol: SymbolId) -> int:
+    """How much of what a net holds beyond its ledger that may be, longs above zero."""
+    opened = opened_since(view, symbol) if view.relooked_us else {}
+    held = net_held(view, symbol) if opened else 0
+    if not held:
+        return 0
+    shorts, longs = (sum(volume for volume in opened.values() if volume * sign > 0) for sign in (-1, 1))
+    return max(shorts, min(longs, held - net_of_ledger(view, symbol)))
 
 
 # --- residues -----------------------------------------------------------------------------------------------------
@@ -252,7 +285,7 @@ def losses(view: AccountView, symbol: SymbolId) -> Iterator[tuple[Copy, Volume]]
     It comes off the shares on the side that was reduced: first off those whose position is gone, for they had it there.
     A net that was turned around leaves nothing of them, unless an order of ours turned it.
     """
-    ledger, held = net_of_ledger(view, symbol), net_held(view, symbol)
+    ledger, held = net_of_ledger(view, symbol), net_held(view, symbol) - unclaimed(view, symbol)
     is_ours = _is_ours_anew(view, symbol)
     side = 1 if ledger > (held if is_ours else 0) else -1
     missing = (ledger - held) * side

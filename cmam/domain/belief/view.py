@@ -101,6 +101,7 @@ class AccountView:
     `dealt_us` is when the last deal was told. `shown_ms` is how new each position was that the last look showed.
     `told_ahead` are deals that the history of the last look has told, and no event yet. `restored_us` is when the log
     was restored from a backup, until the first look after that, and `restored_version` how long the stream was by then.
+    `relooked_us` is the moment of that look.
     """
 
     account: AccountId
@@ -167,6 +168,7 @@ class AccountView:
     missed: tuple[Missed, ...] = ()
     restored_us: int = 0
     restored_version: int = 0
+    relooked_us: int = 0
 
     @property
     def money_digits(self) -> int:

@@ -115,6 +115,7 @@ class CopyTouched(Event):
     """Somebody else changed a copy: `what` is volume, stop, target, trailing or order. It is respected, not undone.
 
     `reason` says why a share lost all its volume where an order of it is still under way; None is a person.
+    With `log_lost` it tells what orders of ours have made of a share that a log restored from a backup does not know.
     """
 
     TOPIC: ClassVar[str] = "account.copy_touched"

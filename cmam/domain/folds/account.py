@@ -103,6 +103,7 @@ from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace, without
 from cmam.domain.values.rules import (
     DEALS_COUNT,
+    OPENED_IN_ANOTHER_LIFE,
     ORDER_ORIGINS,
     RESTORES_ARE_KNOWN,
     RESULTS_OUTDATED,
@@ -196,6 +197,7 @@ def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionI
 def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
     """Take the broker's word for all positions and orders; what it does not name is gone, unless that is doubted."""
     is_anew = not view.has_reconciled or (view.restored_us > 0 and view.rules >= RESTORES_ARE_KNOWN)
+    keeps_orders = not event.looked_up or (view.restored_us > 0 and view.rules >= OPENED_IN_ANOTHER_LIFE)
     view = restored.noted(view) if view.restored_us else view
     copies, deals, known, held, intents = view.copies, view.deals, view.orders, view.positions, view.intents
     event = without_told_closed(view, event) if view.told_closed else event
@@ -224,7 +226,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
         view = _with_origins(view)
     if is_anew:
         view = replace(view, first_volumes=_first_volumes(view, event.deals))
-    if event.past_orders and not event.looked_up:
+    if event.past_orders and keeps_orders:
         view = replace(view, past_orders=tuple(o for o in event.past_orders if read_label(o.client_order_id)))
     view = replace(
         _with_orders(view, event, at_us), shown_ms={shown.position: shown.updated_ms for shown in event.positions}

@@ -229,7 +229,10 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
         return view
     match event.what:
         case "volume":
-            copy = restored.touched(view, copy, event.before, event.after) if copy.restored is not None else copy
+            if copy.restored is not None:
+                is_booked = event.reason is Reason.LOG_LOST
+                told = restored.booked if is_booked else restored.touched
+                copy = told(view, copy, event.before, event.after)
             if event.before > 0 and copy.is_wanted:
                 if view.rules >= ADDS_IN_VAIN:
                     view, copy = _without_waiting(view, copy, event)
@@ -241,7 +244,8 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
                     goal = replace(goal, whole=Volume(max(0, goal.whole + event.after - event.before)))
                 copy = replace(copy, goal=goal, wait=None if copy.wait is Wait.REMAINDER else copy.wait)
             if copy.share:
-                ending = copy.ending if event.after else copy.ending or event.reason or Reason.CLOSED_BY_HUMAN
+                why = Reason.CLOSED_BY_LEADER if event.reason is Reason.LOG_LOST else event.reason
+                ending = copy.ending if event.after else copy.ending or why or Reason.CLOSED_BY_HUMAN
                 view = put(view, replace(copy, volume=Volume(event.after), ending=ending))
                 if view.missed and event.after < event.before:
                     view = with_loss(view, copy, event.before - event.after)

@@ -6,12 +6,14 @@ What is taken in, and with which goal, is worked out in `rebuilding.py`; here it
 from __future__ import annotations
 
 from cmam.domain.belief.copies import Copy, CopyState
+from cmam.domain.belief.shares import rejoined
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import CopyRebuilt, Wait
 from cmam.domain.profiles.choices import Reaction
 from cmam.domain.values.ids import position_source
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules import REBUILT_SHARES_REJOIN
 
 LATE_FILL_US = 30_000_000
 """How long after its grace a resting copy may still be met by the market, where its leader's order filled unseen."""
@@ -75,7 +77,8 @@ def take_rebuilt(view: AccountView, event: CopyRebuilt, at_us: int) -> AccountVi
         copy = replace(copy, seen_stop=held.stop, seen_target=held.target)
         if held.position not in view.by_position:
             view = replace(view, by_position={**view.by_position, held.position: key})
-    return put(view, copy)
+    view = put(view, copy)
+    return rejoined(view, copy.symbol) if copy.share and view.rules >= REBUILT_SHARES_REJOIN else view
 
 
 def _state(event: CopyRebuilt) -> CopyState:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from typing import TypeVar
 
 from cmam.domain.belief.copies import Copy
+from cmam.domain.belief.shares import opened_since, unclaimed
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import CopyRebuilt, Goal, Terms
 from cmam.domain.profiles.choices import HumanLevels, LevelsMode, PartialRounding
@@ -21,14 +23,15 @@ from cmam.domain.repair.strays import Stray, is_awaited, is_claimed, strays
 from cmam.domain.repair.sync import of_position
 from cmam.domain.values.changes import Change
 from cmam.domain.values.ids import LinkId, OrderId, PositionId, SourceKey, SymbolId, from_base36
-from cmam.domain.values.naming import read_label
-from cmam.domain.values.quantities import Distance, Price, Quote, Volume
+from cmam.domain.values.naming import links_of, read_label
+from cmam.domain.values.quantities import Distance, Price, Quote, Side, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.trades import Order, Position
 from cmam.domain.wanted.levels import merged
 from cmam.domain.wanted.resting import levels_as_distances
 
 QuoteOf = Callable[[SymbolId], Quote | None]
+Name = TypeVar("Name", bound=str)
 
 
 # --- taken into the record --------------------------------------------------------------------------------------------
@@ -39,8 +42,15 @@ def rebuilt(
 ) -> tuple[CopyRebuilt, ...]:
     """The copies of this link that the broker shows and the record lacks, each as the fact that brings it back."""
     found: dict[SourceKey, CopyRebuilt] = {}
+    for stray, volume in _opened_since(leader, view, settings):
+        source = SourceKey(stray.mark.source)
+        key = view.key_of((settings.link, source))
+        if is_claimed(stray.mark, view, settings, others) and view.copy(key) is None and not is_awaited(view, key):
+            found[source] = _fact(leader, view, settings, stray, source, volume, quote_of)
     for stray in strays(view):
         if not is_claimed(stray.mark, view, settings, others):
+            continue
+        if stray.position is not None and view.is_netted() and opened_since(view, stray.position.symbol):
             continue
         for source, volume in _shares(leader, view, stray).items():
             key = (settings.link, source)
@@ -284,20 +294,45 @@ def _is_live(leader: AccountView, source: SourceKey) -> bool:
     return position in leader.positions or order in leader.orders
 
 
-def share_out(net: Volume, opened: Mapping[SourceKey, int], live: Collection[SourceKey]) -> dict[SourceKey, Volume]:
+def share_out(net: Volume, opened: Mapping[Name, int], live: Collection[Name]) -> dict[Name, Volume]:
     """Divide what is left of a net among those who built it: closes carry no name, and those are over whose source is.
 
     What was closed besides comes off the largest of those that live on.
     """
     closed = max(0, sum(opened.values()) - net)
     order = sorted(opened, key=lambda source: (source in live, -opened[source], source))
-    found: dict[SourceKey, Volume] = {}
+    found: dict[Name, Volume] = {}
     for source in order:
         taken = min(opened[source], closed)
         closed -= taken
         if opened[source] > taken:
             found[source] = Volume(opened[source] - taken)
     return found
+
+
+def _opened_since(leader: AccountView, view: AccountView, settings: LinkSettings) -> Iterator[tuple[Stray, Volume]]:
+    """What a life that a restored log does not know has opened into nets, each as a thing of its own side, and how much
+    is left of it; what is of another leader's may be."""
+    for position in view.positions.values() if view.is_netted() else ():
+        left, more = dict(opened_since(view, position.symbol)), unclaimed(view, position.symbol)
+        if more != sum(left.values()):
+            sign = 1 if more > 0 else -1
+            same = {label: abs(volume) for label, volume in left.items() if volume * more > 0}
+            live = [label for label in same if not _is_over(leader, settings, label)]
+            left = {label: volume * sign for label, volume in share_out(Volume(abs(more)), same, live).items()}
+        for label, volume in left.items():
+            mark, side = read_label(label), Side.BUY if volume > 0 else Side.SELL
+            if mark is not None:
+                yield Stray(mark, label, position=replace(position, side=side)), Volume(abs(volume))
+
+
+def _is_over(leader: AccountView, settings: LinkSettings, label: str) -> bool:
+    mark = read_label(label)
+    return (
+        mark is not None
+        and mark.link in links_of(settings.leader, settings.follower)
+        and not _is_live(leader, SourceKey(mark.source))
+    )
 
 
 # --- what ended before the log was lost -------------------------------------------------------------------------------

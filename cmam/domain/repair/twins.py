@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from cmam.domain.belief.copies import CopyKey
 from cmam.domain.belief.refused import was_refused
+from cmam.domain.belief.restored import is_anothers
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen, GuardTripped
 from cmam.domain.guarding.latches import TWIN
@@ -19,7 +20,7 @@ from cmam.domain.profiles.choices import Reaction
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.strays import is_claimed, strays
 from cmam.domain.values.ids import IntentId, LinkId, OrderId, PositionId, SourceKey
-from cmam.domain.values.naming import Mark, read_label
+from cmam.domain.values.naming import Mark, number_of, read_label
 from cmam.domain.values.trades import Order
 
 Seen = tuple[frozenset[PositionId], frozenset[OrderId]]
@@ -50,7 +51,7 @@ def twin_in_report(view: AccountView, links: Collection[LinkSettings], fact: Exe
         return ""
     if was_refused(view, copy.key, order.client_order_id):
         return ""
-    number = _number(order.client_order_id)
+    number = number_of(order.client_order_id)
     if number > copy.last_seq and LinkId(mark.link) == copy.link:
         return f"{name} has a number that this log never gave"
     if intent is not None:
@@ -108,7 +109,7 @@ def twin_in_orders(view: AccountView, links: Collection[LinkSettings], orders: I
         if not _is_known(view, settings, mark):
             return f"{name} is of a copy that this log never made"
         copy = view.copies.get(view.key_of((settings.link, SourceKey(mark.source))))
-        if copy is not None and _number(order.client_order_id) > copy.last_seq and LinkId(mark.link) == copy.link:
+        if copy is not None and is_anothers(copy, order.client_order_id) and LinkId(mark.link) == copy.link:
             return f"{name} has a number that this log never gave"
     return ""
 
@@ -148,9 +149,3 @@ def _is_counted(view: AccountView, order: Order) -> bool:
     """Whether a history has told already how much of an order is filled: its request was settled by that, and the deals
     that it counted may be told after it, as where a part filled between the snapshot and the history."""
     return any(one.order == order.order and one.executed_volume >= order.executed_volume for one in view.past_orders)
-
-
-def _number(name: str) -> int:
-    """The number of a request by its name; a part of one has that one's."""
-    last = name.split(".")[-1].partition("-")[0]
-    return int(last) if last.isascii() and last.isdigit() else 0

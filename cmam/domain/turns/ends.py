@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState, IntentState
-from cmam.domain.belief.shares import is_untold, losses, net_of_ledger, shares_of
+from cmam.domain.belief.shares import is_untold, losses, net_of_ledger, shares_of, unclaimed
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import CopyFinished, CopyTouched, Event, ExecutionSeen, IntentSettled, Outcome, Reconciled, Wait
 from cmam.domain.folds.booking import intent_of
@@ -73,6 +73,8 @@ def finish_if_gone(turn: TurnInTheMaking, key: CopyKey, fact: Event) -> None:
         return
     if copy.share and copy.volume > 0 and net_of_ledger(turn.view, copy.symbol) == 0:
         return
+    if copy.share and copy.volume > 0 and unclaimed(turn.view, copy.symbol):
+        return  # it has another number since, and whose the rest of it is is told as it is taken into the record
     if copy.share and is_untold(turn.view, copy.symbol):
         return  # what took the net away may be a request of ours; whoever it was is told by the next look
     if copy.share and turn.view.rules >= TRADED_TO_FLAT and _is_traded_to_flat(turn.view, copy, fact):

@@ -39,6 +39,7 @@ from cmam.domain.events import (
 from cmam.domain.folds.account import evolve
 from cmam.domain.folds.booking import copy_asked, copy_of, intent_of
 from cmam.domain.profiles.link import LinkSettings
+from cmam.domain.turns.another_life import booked
 from cmam.domain.turns.ends import finish_cancelling, finish_idle, finish_if_gone, finish_order
 from cmam.domain.turns.making import Turn, TurnInTheMaking
 from cmam.domain.turns.settling import settlements
@@ -136,6 +137,9 @@ def step(view: AccountView, fact: Event, store: StoreId, now_us: int) -> Turn:
             stopped_out.add(touch.link)
     for settlement in settlements(turn.view, fact, now_us):
         turn.add(settlement)
+    if view.restored_us and isinstance(fact, Reconciled):
+        for touch in booked(view, turn.view, fact, store):
+            turn.add(touch)
     for touch in touches_of_nets(view, turn.view, fact):
         turn.add(touch)
     if isinstance(fact, CopyWoken):

@@ -27,6 +27,18 @@ def intent_id(store: StoreId, link: LinkId, source: SourceKey, seq: int, part: i
     return IntentId(f"{label_of(store, link, source)}.{seq}" + (f"-{part}" if part > 1 else ""))
 
 
+def number_of(name: str) -> int:
+    """The number of a request by its name; a part of one has that one's."""
+    last = name.split(".")[-1].partition("-")[0]
+    return int(last) if last.isascii() and last.isdigit() else 0
+
+
+def part_of(name: str) -> int:
+    """Which part of its request a name is of: 1 for that of the request itself."""
+    part = name.split(".")[-1].partition("-")[2]
+    return int(part) if part.isascii() and part.isdigit() else 1
+
+
 LINKS_OF_PAIR_MAX = 64
 """So many links may one pair of accounts have had for a label of any of them to be recognised."""
 

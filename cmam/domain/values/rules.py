@@ -1025,5 +1025,23 @@ AMENDED_AS_HEARD = 15
 stamps no amendments. Of an order that was older than `max_age` a larger volume was not followed.
 """
 
+REBUILT_SHARES_REJOIN = 15
+"""Shares of a net that was flat go on in the position that a share which is taken into the record again has: it was
+opened after the backup that the log came from. They stayed with the number of before, and once one of them was closed
+the others were said to be closed by a person: what they had stood for stayed.
+"""
+
+ANOTHER_LIFES_ORDERS = 15
+"""Of a restored log's nets each share is first what the orders under its name have made of it that the log never gave.
+What a leader had added and closed of two positions was even in the net: the close was made once more. And what had been
+added to the one side of a net was nobody's, a part of which stayed where shares of both sides ended.
+"""
+
+OPENED_IN_ANOTHER_LIFE = 15
+"""What orders under its name have opened into a net for sources that a restored log does not know is theirs, until it
+is taken into the record: no other share has lost it, none has gone because of it, and it ends with its leader's
+position. It was nobody's: the others lost as much, or it stayed where shares of both sides ended.
+"""
+
 RULES = 15
 """The newest."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.belief.copies import Copy, CopyState, Restored
-from cmam.domain.belief.restored import answered, touched, wanted_after
+from cmam.domain.belief.restored import answered, is_anothers, touched, wanted_after
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Goal
 from cmam.domain.values.changes import ChangeKind
@@ -87,3 +87,12 @@ def test_what_a_person_takes_after_the_first_look_is_taken_of_what_the_log_knew(
     assert known is not None
     assert (known.target, known.volume) == (KNOWN / 4, KNOWN // 4)
     assert touched(replace(view, at_us=5), copy, KNOWN, KNOWN // 4) == copy
+
+
+@pytest.mark.parametrize(
+    ("name", "is_so"), [("1", False), ("2", False), ("2-2", False), ("2-3", True), ("3", False), ("4", True)]
+)
+def test_a_name_is_anothers_by_its_number_or_by_its_part(name: str, is_so: bool) -> None:
+    """The rest of the last growth has the number of that, and a part that was given or was not."""
+    copy = replace(_copy(1, 1), last_seq=3, part_seq=2, part=2)
+    assert is_anothers(copy, f"cm1.store.link.p9.{name}") is is_so
