@@ -140,7 +140,7 @@ def write_ready_file(path: Path, ready: ReadyInfo) -> None:
 def remove_ready_file(path: Path, ready: ReadyInfo) -> None:
     """Take the ready document back, unless another server has written its own there meanwhile."""
     try:
-        if json.loads(path.read_bytes()).get("control") == ready.as_document()["control"]:
+        if path.is_file() and json.loads(path.read_bytes()).get("control") == ready.as_document()["control"]:
             path.unlink()
     except (OSError, ValueError, AttributeError):
         return

@@ -140,3 +140,15 @@ def test_a_file_of_somebody_else_is_said_to_be_his(
 def test_a_file_that_nobody_may_look_for_is_refused_in_the_machine_s_words(tmp_path: Path) -> None:
     """A folder above it is somebody else's, or it is not there at all."""
     assert refusal(OSError(errno.EACCES, "Permission denied"), tmp_path / "gone") == "Permission denied"
+
+
+def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
+    """A pipe, a device or a folder, also behind a link: as root a file would else stand in the place of /dev/null."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link, tmp_path):
+        with pytest.raises(OSError, match="no file"):
+            write_whole(path, b"new")
+    assert pipe.is_fifo()
+    assert sorted(tmp_path.iterdir()) == [link, pipe]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import ssl
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from cmam.clock import SystemClock
-from cmam.sandbox.wire.certificates import CA_KEY_FILE, certificate_authority, server_context
+from cmam.sandbox.wire.certificates import CA_KEY_FILE, certificate_authority, server_context, write_private
 
 
 def test_the_authority_is_kept_and_the_certificate_covers_this_machine(tmp_path: Path) -> None:
@@ -52,3 +53,18 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> dict
     found = asking.getpeercert()
     assert found
     return dict(found)
+
+
+def test_what_is_no_file_is_left_as_it_is_and_a_link_stays_one(tmp_path: Path) -> None:
+    """`--ready-file /dev/null` as root must not take that from the whole machine; a state lies where its link leads."""
+    pipe, link, far = tmp_path / "pipe", tmp_path / "link", tmp_path / "far"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="no file"):
+        write_private(pipe, b"new")
+    assert pipe.is_fifo()
+    far.write_bytes(b"old")
+    link.symlink_to(far)
+    write_private(link, b"new")
+    assert link.is_symlink()
+    assert far.read_bytes() == b"new"
+    assert sorted(tmp_path.iterdir()) == [far, link, pipe]
