@@ -118,7 +118,7 @@ def read_application(path: Path) -> GivenApplication:
     if not text.startswith("{"):
         alone = text.splitlines()[0].strip() if text else ""
         if not _may_be_secret(alone):
-            raise TokensInvalid(f"Expected a client secret on the first line of {path}; found none.")
+            raise TokensInvalid(f"Expected a client secret on the first line of {path}; found {_found(alone)}.")
         return GivenApplication("", Secret(alone))
     document = _json_of(path)
     if not isinstance(document, dict):
@@ -128,6 +128,13 @@ def read_application(path: Path) -> GivenApplication:
         raise TokensInvalid(f'Expected "client_secret" in {path}, beside "client_id"; found none.')
     client_id = document.get("client_id") or document.get("clientId") or ""
     return GivenApplication(str(client_id).strip(), Secret(secret.strip()))
+
+
+def _found(text: str) -> str:
+    """What stands where a secret was to be, without a word of it."""
+    if not text:
+        return "nothing there"
+    return f"more than {SECRET_CHARACTERS_MAX} characters" if len(text) > SECRET_CHARACTERS_MAX else "something else"
 
 
 def _may_be_secret(text: str) -> bool:

@@ -47,3 +47,14 @@ def test_another_file_does_not_take_the_place_of_the_secret(tmp_path: Path, cont
     path.write_text(content)
     with pytest.raises(TokensInvalid, match="Expected a client secret on the first line"):
         read_application(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"), [("", "nothing there"), ("x" * 2_000, "more than 1000 characters"), ("a b", "something else")]
+)
+def test_what_stands_in_place_of_a_secret_is_named_and_not_quoted(tmp_path: Path, content: str, found: str) -> None:
+    """A file of one long line is not an empty one."""
+    path = tmp_path / "given"
+    path.write_text(content)
+    with pytest.raises(TokensInvalid, match=f"found {found}"):
+        read_application(path)
