@@ -125,12 +125,19 @@ def holder_of(home: Home) -> dict[str, Any] | None:
     return None if found is None else {"pid": found.pid, "since": found.since, "command": found.command}
 
 
-def expect_nobody(home: Home) -> None:
-    """Raise StoreHeld where a process has the store that has just not answered: a busy one is no absent one."""
-    found = holder_of(home)
-    if found is not None:
-        who = (found["pid"] or None, found["since"], found["command"])
-        raise StoreHeld(*who, str(home.root), is_silent=True)
+@contextmanager
+def alone(home: Home, command: str) -> Iterator[None]:
+    """Hold the lock of a home for what one process alone may do, though it writes no log.
+
+    Whoever asks meanwhile, as a start, is told who is at work. Raises StoreHeld where a process has the store that has
+    just not answered: a busy one is no absent one.
+    """
+    home.prepare()
+    try:
+        with StoreLock(home.root).acquire(since=iso(SystemClock().now()) or "", command=command):
+            yield
+    except StoreHeld as held:
+        raise held.silent() from None
 
 
 def operator_name() -> str:

@@ -19,11 +19,11 @@ def write_whole(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None
 
     The new bytes are written beside the old, forced to disk, moved over them, and the move is forced to disk too.
     The caller is the only writer of this path (it holds the store's lock). A link goes on leading where it leads: what
-    somebody keeps on another disk, as an encrypted one, stays there. Raises OSError.
+    somebody keeps on another disk, as an encrypted one, stays there. Raises OSError, also where no file stands there.
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():  # root could put a file in the place of /dev/null
-        raise OSError(errno.EINVAL, "expected a file, found a folder or a device", str(path))
+        raise OSError(errno.EINVAL, "this is a folder or a device, and no file", str(path))
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)  # left by a process that was killed here
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

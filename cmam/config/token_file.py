@@ -7,6 +7,7 @@ every value here may be a secret.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -118,7 +119,7 @@ def read_application(path: Path) -> GivenApplication:
     if not text.startswith("{"):
         alone = text.splitlines()[0].strip() if text else ""
         if not _may_be_secret(alone):
-            raise TokensInvalid(f"Expected a client secret on the first line of {path}; found none.")
+            raise TokensInvalid(f"Expected a client secret on the first line of {path}; found {_found(alone)}.")
         return GivenApplication("", Secret(alone))
     document = _json_of(path)
     if not isinstance(document, dict):
@@ -128,6 +129,13 @@ def read_application(path: Path) -> GivenApplication:
         raise TokensInvalid(f'Expected "client_secret" in {path}, beside "client_id"; found none.')
     client_id = document.get("client_id") or document.get("clientId") or ""
     return GivenApplication(str(client_id).strip(), Secret(secret.strip()))
+
+
+def _found(text: str) -> str:
+    """What stands where a secret was to be, without a word of it."""
+    if not text:
+        return "nothing there"
+    return f"more than {SECRET_CHARACTERS_MAX} characters" if len(text) > SECRET_CHARACTERS_MAX else "something else"
 
 
 def _may_be_secret(text: str) -> bool:
@@ -146,9 +154,16 @@ def _json_of(path: Path) -> Any:
 def _text_of(path: Path) -> str:
     """A file's text; the byte order mark with which editors on Windows begin a file is no part of it."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
             return file.read(FILE_BYTES_MAX).decode("utf-8-sig")
     except OSError as error:
         raise TokensInvalid(f"Expected to read {path}; found: {refusal(error, path)}.") from None
     except UnicodeDecodeError:
         raise TokensInvalid(f"Expected text in {path}; found something else.") from None
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a pipe whose writer has gone as one with nothing in it: it would be waited for without a word."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)  # one that is there still, as of `<(…)`, is waited for
+    return descriptor

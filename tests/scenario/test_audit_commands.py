@@ -259,6 +259,11 @@ def test_a_head_in_a_file_finds_what_the_chain_alone_cannot(person: Person, tmp_
     """The log of a moment before, put in place of today's, is whole by itself and not the one whose head was kept."""
     head = tmp_path / "head.txt"
     assert person.types("audit", "head", str(head)).out.strip() == head.read_text().strip()
+    assert person.types("audit", "head", str(head)).code == 0
+    other = tmp_path / "notes.txt"
+    other.write_text("of a year")
+    assert person.types("audit", "head", str(other)).code == 2
+    assert other.read_text() == "of a year"
     position = int(head.read_text().partition(":")[0])
     head.write_text(f"{position + 1}:{'0' * 64}\n")
     said = person.types("audit", "verify", "--head", str(head))

@@ -17,6 +17,7 @@ from cmam import office
 from cmam.cli.demo.demo import tell
 from cmam.cli.main import run
 from cmam.config.home import Home
+from cmam.credentials.oauth import OAuthClient
 from cmam.sandbox.serving.options import ReadyInfo
 from cmam.sandbox.serving.server import run_in_thread
 from cmam.sandbox.trader import steps
@@ -36,7 +37,10 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadyInfo]:
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory: pytest.TempPathFactory, ready: ReadyInfo) -> Path:
     """A home with a profile of two accounts of one broker, ready to start; each test gets a copy of it."""
-    folder = tmp_path_factory.mktemp("settled")
+    return _settled(tmp_path_factory.mktemp("settled"), ready)
+
+
+def _settled(folder: Path, ready: ReadyInfo) -> Path:
     file = str(ready_file(ready, folder))
     one, two = (str(account.ctid) for account in ready.accounts[:2])
     way = ["--host", ready.host, "--port", str(ready.port), "--ca-file", str(ready.ca_file)]
@@ -132,6 +136,28 @@ def test_a_running_cmam_that_is_slow_to_answer_is_not_taken_for_none(
         assert said.code == 4
         assert "It does not answer commands" in said.err
         monkeypatch.undo()
+
+
+def test_two_that_refresh_at_once_do_not_spend_one_token_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is told who is at work, not that the consent has ended; nothing is lost, and it may ask again."""
+    refresh, meanwhile = OAuthClient.refresh, list[subprocess.CompletedProcess[str]]()
+
+    def with_another(*it: Any, **named: Any) -> Any:
+        if not meanwhile:
+            meanwhile.append(_ended(person, "account", "refresh"))
+        return refresh(*it, **named)
+
+    monkeypatch.setattr(OAuthClient, "refresh", with_another)
+    with run_in_thread(options(tmp_path / "own")) as own:
+        person = Person(_settled(tmp_path, own), capsys)
+        said = person.types("account", "refresh")
+        assert said.code == 0, said.err
+        assert "New tokens for" in said.err
+        assert meanwhile[0].returncode == 4, meanwhile[0].stderr
+        assert "(cmam account refresh, since" in " ".join(meanwhile[0].stderr.split())
+        assert _ended(person, "account", "refresh").returncode == 0
 
 
 def _ended(person: Person, *arguments: str) -> subprocess.CompletedProcess[str]:

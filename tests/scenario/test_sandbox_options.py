@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.worlds import BUILT_IN
         ("ticks", "time,symbol,bid\n", "expected the columns"),
         ("ticks", "time,symbol,bid,ask\n2020-01-01T00:00:00,NOPE,1,2\n", "NOPE"),
         ("state_file", "[]", "expected the state of a sandbox"),
+        ("faults_file", "# none yet\n", "expected at least one fault"),
         ("switches", (("fill_delay_ms", "soon"),), "expected a whole number"),
         ("switches", (("nope", "1"),), "expected a switch"),
     ],
@@ -44,6 +46,17 @@ def test_what_cannot_be_played_is_refused_before_anything_listens(
     with pytest.raises(SetUpFault, match=expected):
         SandboxServer(options(tmp_path / "home", **{field: value}))
     assert not (tmp_path / "home").exists()
+
+
+def test_a_state_that_is_not_there_or_no_file_is_said_and_none_is_made(tmp_path: Path) -> None:
+    """A link to a disk that is not mounted would be a new world beside the old one; a pipe would be waited for."""
+    link, pipe = tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to(tmp_path / "far" / "state")
+    os.mkfifo(pipe)
+    for state, expected in ((link, "is its disk mounted"), (pipe, "something else than a file")):
+        with pytest.raises(SetUpFault, match=expected):
+            SandboxServer(options(tmp_path / "home", state_file=state))
+    assert sorted(tmp_path.iterdir()) == [link, pipe]
 
 
 def test_a_file_that_an_editor_on_windows_saved_is_read(tmp_path: Path) -> None:

@@ -239,6 +239,14 @@ def test_a_ready_file_of_another_shape_is_one_sentence(
         control_client.read_ready_file(other, tmp_path)
 
 
+def test_what_is_no_file_is_no_ready_file_and_is_not_read(tmp_path: Path) -> None:
+    """A pipe without a writer would be waited for without a word, and a device has no end."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(control_client.NoReadyFile, match="no file"):
+            control_client.read_ready_file(path, tmp_path)
+
+
 def test_hundreds_of_connections_leave_nothing_behind(ready: ReadyInfo) -> None:
     """Five hundred clients come and go, polite ones and rude ones; sockets and sessions are all given back."""
 

@@ -265,25 +265,25 @@ def refresh(id_: str | None) -> None:
     if answer is not None:
         _refreshed(answer, registry)
         return
-    office.expect_nobody(me.home)  # it would lose the tokens that it trades with
     provider = OAuthClient(settings.api.oauth_url, settings.api.ca_file)
     refreshed: list[int] = []
     failures: list[dict[str, Any]] = []
-    for grant in grants:
-        outcome = rotate(store, provider, grant.id, now=SystemClock().now())
-        if isinstance(outcome, Unsaved):
-            outcome = _saved(store, outcome)
-        if isinstance(outcome, Rotated):
-            refreshed += grant.accounts
-            continue
-        if outcome is None:
-            why = "its consent was removed meanwhile"
-        elif isinstance(outcome, Unsaved):
-            why = f"the new tokens are lost, a new consent is needed: {outcome.why}"
-        else:
-            what = "a new consent is needed" if isinstance(outcome, ConsentNeeded) else "not refreshed now"
-            why = f"{what}: {outcome.why}"
-        failures.append({"accounts": sorted(grant.accounts), "why": why})
+    with office.alone(me.home, "cmam account refresh"):  # another one, or a start, would lose the tokens
+        for grant in grants:
+            outcome = rotate(store, provider, grant.id, now=SystemClock().now())
+            if isinstance(outcome, Unsaved):
+                outcome = _saved(store, outcome)
+            if isinstance(outcome, Rotated):
+                refreshed += grant.accounts
+                continue
+            if outcome is None:
+                why = "its consent was removed meanwhile"
+            elif isinstance(outcome, Unsaved):
+                why = f"the new tokens are lost, a new consent is needed: {outcome.why}"
+            else:
+                what = "a new consent is needed" if isinstance(outcome, ConsentNeeded) else "not refreshed now"
+                why = f"{what}: {outcome.why}"
+            failures.append({"accounts": sorted(grant.accounts), "why": why})
     _refreshed({"refreshed": sorted(refreshed), "failures": failures}, registry)
 
 

@@ -171,6 +171,18 @@ def _spare(file: Path, key: Path | None) -> None:
     spare_homes(file)
     if key is not None and file.resolve() == key.resolve():
         raise click.UsageError(f"{file} is the key: name another file to write to.")
+    spare_others(file, lambda: _is_older_head(file), "an older head")
+
+
+def _is_older_head(file: Path) -> bool:
+    """Whether a file is empty or holds a head, as one that a script writes every night; a store is refused later."""
+    from cmam.store.logfile.database import is_store
+    from cmam.store.proof.heads import HEAD_BYTES_MAX
+
+    if is_store(file):
+        return True
+    with file.open("rb") as stands:
+        return re.fullmatch(rb"(\d+:[0-9a-f]*\s*)?", stands.read(HEAD_BYTES_MAX + 1)) is not None
 
 
 def _spare_others(file: Path, keys: Sequence[str], *, is_anonymous: bool) -> None:

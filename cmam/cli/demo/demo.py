@@ -14,7 +14,7 @@ import click
 from cmam.cli.face.exits import Exit
 from cmam.cli.face.rows import console, new_table
 from cmam.cli.face.talk import is_screen, print_json, say
-from cmam.cli.face.verbs import Verb, face
+from cmam.cli.face.verbs import FiniteRange, Verb, face
 
 if TYPE_CHECKING:
     from cmam.cli.demo.demo_stage import Stage
@@ -26,7 +26,7 @@ NUMBERS = frozenset({"position", "its copy", "leader", "copy", "price", "stop", 
 
 
 @click.command(cls=Verb)
-@click.option("--pace", type=click.FloatRange(0, 1, min_open=True), default=1.0, hidden=True, help="For tests.")
+@click.option("--pace", type=FiniteRange(0, 1, min_open=True), default=1.0, hidden=True, help="For tests.")
 def demo(pace: float) -> None:
     """See it work: a broker of its own, a leader, three followers at two brokers in two currencies.
 

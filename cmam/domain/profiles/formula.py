@@ -51,6 +51,22 @@ class Formula:
         except (ZeroDivisionError, KeyError, OverflowError):
             return None
 
+    @property
+    def has_no_value(self) -> bool:
+        """Whether it divides by a zero that stands there as numbers: then it has no value, whatever its inputs are."""
+        return any(
+            isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and _is_zero(node.right)
+            for node in ast.walk(ast.parse(self.text, mode="eval"))
+        )
+
+
+def _is_zero(node: ast.expr) -> bool:
+    """Whether an expression without names is zero."""
+    try:
+        return _value(node, {}) == 0
+    except (ZeroDivisionError, KeyError, OverflowError):
+        return False
+
 
 def formula(text: str) -> Formula:
     """Check a formula; raises BadFormula."""

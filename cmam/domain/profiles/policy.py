@@ -241,6 +241,8 @@ def _cross(policy: Policy, settings: Mapping[str, str]) -> tuple[BadSetting, ...
         fault("volume.max", f"at least volume.min = {settings['volume.min']}")
     if policy.volume_mode is VolumeMode.FORMULA and policy.volume_formula is None:
         fault("volume.formula", "a formula, as volume.mode is formula")
+    if policy.volume_formula is not None and policy.volume_formula.has_no_value:
+        fault("volume.formula", "a formula that does not divide by zero")
     if policy.min_equity is not None and policy.take_equity is not None and policy.min_equity >= policy.take_equity:
         fault("take_equity", f"more than min_equity = {settings['min_equity']}")
     if policy.volume_mode is VolumeMode.RISK_PERCENT and policy.stop_wait_ms > policy.max_age_ms:

@@ -142,7 +142,7 @@ def remove_ready_file(path: Path, ready: ReadyInfo) -> None:
     if not path.is_file():
         return
     try:
-        if json.loads(path.read_bytes()).get("control") == ready.as_document()["control"]:
+        if path.is_file() and json.loads(path.read_bytes()).get("control") == ready.as_document()["control"]:
             path.unlink()
     except (OSError, ValueError, AttributeError):
         return

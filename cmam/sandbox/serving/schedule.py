@@ -46,6 +46,8 @@ def read_schedule(path: Path) -> list[Scheduled]:
             scheduled.append(_read(words))
         except ValueError as fault:
             raise SetUpFault(f"{path}, line {number}: {fault}") from None
+    if not scheduled:
+        raise SetUpFault(f"{path}: expected at least one fault, SECONDS NAME KEY=VALUE… on a line, found none")
     return sorted(scheduled, key=lambda one: one.at_s)
 
 

@@ -6,6 +6,7 @@ The only place of the shell that reads files of the person; whatever is wrong wi
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -66,7 +67,13 @@ def read_state(path: Path) -> dict[str, object] | None:
     if not path.exists():
         if not path.absolute().parent.is_dir():
             raise SetUpFault(f"expected a folder at {path.absolute().parent} to keep the state in, found none")
+        if path.is_symlink():
+            raise SetUpFault(
+                f"{path} is a link to {os.readlink(path)}, which is not there: is its disk mounted? Nothing was made"
+            )
         return None
+    if not path.is_file():  # a pipe without a writer would be waited for
+        raise SetUpFault(f"expected the state of a sandbox in {path}, found something else than a file")
     try:
         state = json.loads(read_text(path))
     except (ValueError, RecursionError):

@@ -32,6 +32,8 @@ def read_ready_file(ready_file: Path | None, home: Path) -> dict[str, Any]:
     """Read the ready document of the running sandbox; raises NotRunning or NoReadyFile with one sentence."""
     path = ready_file if ready_file is not None else home / SANDBOX_FOLDER / READY_FILE
     try:
+        if path.exists() and not path.is_file():  # a pipe without a writer would be waited for, a device has no end
+            raise ValueError("no file")
         document: dict[str, Any] = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise NotRunning(f"no sandbox runs: {path} does not exist; start one with `cmam sandbox`") from None

@@ -6,6 +6,7 @@ each start and never written down. Knows nothing of sockets or messages.
 
 from __future__ import annotations
 
+import errno
 import os
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -19,18 +20,19 @@ NAMES_ALWAYS = ("localhost", "127.0.0.1", "::1")
 ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 VALID_DAYS = 397
 """Life of the server's certificate from its start: some systems refuse longer ones, whoever signed them."""
+NO_FILE = "this is a folder or a device, and no file"
 ORGANISATION = "cmam sandbox (for tests only)"
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Put `content` into `path` in one step, readable by its owner only.
+    """Put `content` into `path` in one step, readable by its owner only; where a link leads, it stays one.
 
-    A device or a pipe is written to as it stands: root could put a file in the place of /dev/null.
+    Raises OSError, also where something else than a file stands there: root could put a file in the place of /dev/null.
     """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, NO_FILE, str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        path.write_bytes(content)
-        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:

@@ -142,12 +142,13 @@ def test_a_file_that_nobody_may_look_for_is_refused_in_the_machine_s_words(tmp_p
     assert refusal(OSError(errno.EACCES, "Permission denied"), tmp_path / "gone") == "Permission denied"
 
 
-def test_no_device_or_pipe_is_replaced(tmp_path: Path) -> None:
-    """Whoever runs it as root with a link to /dev/null would have a file there."""
+def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
+    """A pipe, a device or a folder, also behind a link: as root a file would else stand in the place of /dev/null."""
     pipe, link = tmp_path / "pipe", tmp_path / "link"
     os.mkfifo(pipe)
     link.symlink_to(pipe)
-    with pytest.raises(OSError, match="expected a file"):
-        write_whole(link, b"secret")
+    for path in (pipe, link, tmp_path):
+        with pytest.raises(OSError, match="no file"):
+            write_whole(path, b"new")
     assert pipe.is_fifo()
     assert sorted(tmp_path.iterdir()) == [link, pipe]

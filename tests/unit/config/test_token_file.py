@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,29 @@ def test_another_file_does_not_take_the_place_of_the_secret(tmp_path: Path, cont
     path.write_text(content)
     with pytest.raises(TokensInvalid, match="Expected a client secret on the first line"):
         read_application(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"), [("", "nothing there"), ("x" * 2_000, "more than 1000 characters"), ("a b", "something else")]
+)
+def test_what_stands_in_place_of_a_secret_is_named_and_not_quoted(tmp_path: Path, content: str, found: str) -> None:
+    """A file of one long line is not an empty one."""
+    path = tmp_path / "given"
+    path.write_text(content)
+    with pytest.raises(TokensInvalid, match=f"found {found}"):
+        read_application(path)
+
+
+def test_a_pipe_is_read_to_its_end_and_one_without_a_writer_not_waited_for(tmp_path: Path) -> None:
+    """`--secret-file <(pass show spotware)` is a way to give a secret; a pipe that was left behind is an empty file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(TokensInvalid, match="found nothing there"):
+        read_application(pipe)
+    reads, writes = os.pipe()
+    os.write(writes, b"the-secret\n")
+    os.close(writes)
+    try:
+        assert read_application(Path(f"/dev/fd/{reads}")).client_secret.reveal() == "the-secret"
+    finally:
+        os.close(reads)

@@ -43,6 +43,8 @@ def test_all_faults_are_named_at_once() -> None:
     [
         ({"volume.min": "2", "volume.max": "1"}, "volume.max"),
         ({"volume.mode": "formula"}, "volume.formula"),
+        ({"volume.formula": "leader_lots / 0"}, "volume.formula"),
+        ({"volume.formula": "min(equity, 2 / (1 - 1.0))"}, "volume.formula"),
         ({"min_equity": "100", "take_equity": "100"}, "take_equity"),
         ({"fixed_sl": "10", "sl_offset": "5"}, "sl_offset"),
         ({"symbols.include": "A,B", "symbols.exclude": "B"}, "symbols.exclude"),

@@ -55,14 +55,16 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> dict
     return dict(found)
 
 
-def test_a_pipe_is_written_to_and_never_replaced(tmp_path: Path) -> None:
-    """`--ready-file /dev/null` as root would leave a file in the place of the device."""
-    pipe = tmp_path / "pipe"
+def test_what_is_no_file_is_left_as_it_is_and_a_link_stays_one(tmp_path: Path) -> None:
+    """`--ready-file /dev/null` as root must not take that from the whole machine; a state lies where its link leads."""
+    pipe, link, far = tmp_path / "pipe", tmp_path / "link", tmp_path / "far"
     os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
-    try:
-        write_private(pipe, b"ready")
-        assert os.read(reader, 100) == b"ready"
-    finally:
-        os.close(reader)
+    with pytest.raises(OSError, match="no file"):
+        write_private(pipe, b"new")
     assert pipe.is_fifo()
+    far.write_bytes(b"old")
+    link.symlink_to(far)
+    write_private(link, b"new")
+    assert link.is_symlink()
+    assert far.read_bytes() == b"new"
+    assert sorted(tmp_path.iterdir()) == [far, link, pipe]
