@@ -139,8 +139,6 @@ def write_ready_file(path: Path, ready: ReadyInfo) -> None:
 
 def remove_ready_file(path: Path, ready: ReadyInfo) -> None:
     """Take the ready document back, unless another server has written its own there meanwhile."""
-    if not path.is_file():
-        return
     try:
         if path.is_file() and json.loads(path.read_bytes()).get("control") == ready.as_document()["control"]:
             path.unlink()
