@@ -153,6 +153,7 @@ def head(file: Path | None, key: Path | None) -> None:
         raise click.UsageError("--sign needs FILE: the signature is written beside it, in FILE.sig.")
     if file is not None:
         _spare(file, key)
+        spare_others(file, lambda: _is_older_head(file), "an older head")
     log = EventLog.read_only(face().home.root)
     try:
         found = log.log_head()
@@ -171,7 +172,6 @@ def _spare(file: Path, key: Path | None) -> None:
     spare_homes(file)
     if key is not None and file.resolve() == key.resolve():
         raise click.UsageError(f"{file} is the key: name another file to write to.")
-    spare_others(file, lambda: _is_older_head(file), "an older head")
 
 
 def _is_older_head(file: Path) -> bool:
