@@ -156,7 +156,7 @@ SETTINGS: tuple[Setting, ...] = (
         r.positive_span_ms,
         "10s",
         SPAN,
-        "The oldest quote that may enter a size.",
+        "The oldest quote that may enter a size, or carry a price, a level or a range.",
     ),
     Setting(
         "margin_reserve",
