@@ -58,7 +58,7 @@ from cmam.domain.values.ids import (
     position_source,
 )
 from cmam.domain.values.quantities import PRICE_SCALE, Price, Quote, Side, Volume
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
 from cmam.domain.values.trades import (
     AccountType,

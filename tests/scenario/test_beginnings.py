@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cmam.domain.events import ChangeDecided, RulesBegan
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.store.errors import StoreBroken
 from cmam.store.past.replay import verify
 from cmam.store.records.envelope import Pending

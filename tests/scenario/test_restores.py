@@ -13,7 +13,7 @@ from cmam.domain.events import CopyFinished, Health
 from cmam.domain.guarding.latches import TWIN
 from cmam.domain.values.ids import position_source
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import UNDECIDED_AT_BACKUPS
+from cmam.domain.values.rules.sight import UNDECIDED_AT_BACKUPS
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
 from cmam.store.upkeep.keeping import backup, restore

@@ -9,7 +9,7 @@ import pytest
 
 from cmam.actors.accounts import account
 from cmam.domain.events import AlertRaised, ChangeDecided, IntentRecorded, RulesBegan
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
 from tests.oracle.gaps import GapDay

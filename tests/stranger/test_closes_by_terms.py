@@ -9,7 +9,7 @@ import pytest
 
 from cmam.domain.events import CopyTouched
 from cmam.domain.folds import booking
-from cmam.domain.values.rules import CLOSES_BY_TERMS
+from cmam.domain.values.rules.sight import CLOSES_BY_TERMS
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, SELL
 from tests.stranger.habits import Habits

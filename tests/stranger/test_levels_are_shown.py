@@ -7,7 +7,7 @@ import pytest
 from cmam.domain.events import IntentRecorded
 from cmam.domain.turns import settling
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.rules import LEVELS_ARE_SHOWN
+from cmam.domain.values.rules.levels import LEVELS_ARE_SHOWN
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY
 from tests.stranger.habits import Habits

@@ -15,7 +15,7 @@ from cmam.domain.belief import holdings
 from cmam.domain.deciding import attempts
 from cmam.domain.folds import account as account_fold
 from cmam.domain.turns import leading, snapshots
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from tests.stranger.day import Day
 from tests.stranger.habits import Habits
 

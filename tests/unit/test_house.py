@@ -137,22 +137,29 @@ def _imported(node: ast.stmt) -> list[ast.alias]:
 def test_each_rule_is_asked_for_somewhere(root: Path) -> None:
     """One that nobody asks for has lost its branch, or never had one; one that stands twice has the later number."""
     folder = root / "cmam"
-    page = folder / "domain" / "values" / "rules.py"
-    named = [
-        (target.id, node.value.value)
-        for node in _trees(folder)[page].body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    ]
-    numbers = [number for _, number in named]
+    trees = _trees(folder)
+    named = {
+        page: [
+            (target.id, node.value.value)
+            for node in trees[page].body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        ]
+        for page in sorted((folder / "domain" / "values" / "rules").glob("[!_]*.py"))
+    }
+    names = Counter(name for found in named.values() for name, _ in found)
     asked = {
         node.id
-        for path, tree in _trees(folder).items()
-        if path != page
+        for path, tree in trees.items()
+        if path not in named
         for node in ast.walk(tree)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     }
-    assert numbers == sorted(numbers), "each under those of its number, and RULES last"
-    assert [name for name, count in Counter(name for name, _ in named).items() if count > 1] == []
-    assert [name for name, _ in named if name not in asked] == []
+    newest = next(number for found in named.values() for name, number in found if name == "RULES")
+    for page, found in named.items():
+        numbers = [number for _, number in found]
+        assert numbers == sorted(numbers), f"{page}: each under those of its number"
+        assert 2 <= min(numbers) <= max(numbers) <= newest, page
+    assert [name for name, count in names.items() if count > 1] == []
+    assert [name for name in names if name not in asked] == []

@@ -34,7 +34,7 @@ from cmam.domain.repair.strays import is_nobodys
 from cmam.domain.turns import absences
 from cmam.domain.turns.timing import due, next_due
 from cmam.domain.values.ids import IntentId
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.openapi import translate
 
 log = logging.getLogger(__name__)

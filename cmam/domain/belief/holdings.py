@@ -14,7 +14,10 @@ from cmam.domain.events import ExecutionSeen, Reconciled, TraderSeen, TrailingSt
 from cmam.domain.values.ids import OrderId, PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
-from cmam.domain.values.rules import (
+from cmam.domain.values.rules.levels import LOOSENED_AT_ONCE, TRAILED_BEFORE, TRAILED_ON, TRAILS_ONE_WAY
+from cmam.domain.values.rules.nets import WHAT_TRAILS
+from cmam.domain.values.rules.resting import RESTS_TOLD_FILLED
+from cmam.domain.values.rules.sight import (
     ACCEPTED_ALONE,
     ACCEPTED_BEFORE,
     ACCEPTED_ONCE,
@@ -22,21 +25,15 @@ from cmam.domain.values.rules import (
     DEALS_OPEN,
     ENDS_OPEN_NOTHING,
     ENDS_STAY,
-    LOOSENED_AT_ONCE,
     PARTS_IN_ANY_ORDER,
     PARTS_OF_HISTORIES,
-    RESTS_TOLD_FILLED,
     SHOWN_AHEAD,
     SHOWN_BEFORE,
     STANDS_AGAIN,
     SWAPS_MOVE_NOTHING,
     SWAPS_OPEN_NOTHING,
-    TRAILED_BEFORE,
-    TRAILED_ON,
-    TRAILS_ONE_WAY,
     UNTIMED_AGAIN,
     UNTIMED_HOLDS,
-    WHAT_TRAILS,
 )
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import (

@@ -7,7 +7,7 @@ Either stops opens without a guard, and would otherwise show in nothing but skip
 from __future__ import annotations
 
 from cmam.domain.belief.view import AccountView
-from cmam.domain.values.rules import LEADERS_LOTS
+from cmam.domain.values.rules.opens import LEADERS_LOTS
 from cmam.domain.values.trades import AccessRights
 
 RIGHTS = "rights"

@@ -15,7 +15,8 @@ from cmam.domain.values.ids import IntentId, LinkId, OrderId, PositionId, Source
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import REFUSED_YET_DONE, REJECTED_AS_REFUSED
+from cmam.domain.values.rules.opens import REJECTED_AS_REFUSED
+from cmam.domain.values.rules.sight import REFUSED_YET_DONE
 from cmam.domain.values.trades import Order, OrderStatus
 
 AT_WORK_US = 10_000_000

@@ -17,12 +17,8 @@ from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.naming import number_of, part_of
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import (
-    OPENED_IN_ANOTHER_LIFE,
-    REBUILT_SHARES_REJOIN,
-    RESTORES_ARE_KNOWN,
-    UNDECIDED_AT_BACKUPS,
-)
+from cmam.domain.values.rules.nets import OPENED_IN_ANOTHER_LIFE, REBUILT_SHARES_REJOIN
+from cmam.domain.values.rules.sight import RESTORES_ARE_KNOWN, UNDECIDED_AT_BACKUPS
 from cmam.domain.values.symbols import SymbolSpec
 
 

@@ -17,7 +17,7 @@ from cmam.domain.values.ids import IntentId, LinkId, PositionId, SourceKey, Stor
 from cmam.domain.values.naming import label_of, read_label
 from cmam.domain.values.quantities import Side, Volume, floor_fraction
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import (
+from cmam.domain.values.rules.nets import (
     GONE_WITH_ITS_POSITION,
     LACKS_CLOSE_NOTHING,
     LEVELS_OF_A_NET,

@@ -31,7 +31,7 @@ from cmam.domain.values.ids import (
 )
 from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.replacing import InTheMaking, replace
-from cmam.domain.values.rules import TURNS_AWAIT_CLOSES
+from cmam.domain.values.rules.nets import TURNS_AWAIT_CLOSES
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
 from cmam.domain.values.trades import AccountType, Order, OrderType, Position, Trader
 

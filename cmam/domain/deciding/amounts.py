@@ -30,17 +30,16 @@ from cmam.domain.values.quantities import (
     units_text,
 )
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import (
+from cmam.domain.values.rules.guards import PARTS_OF_NOTHING
+from cmam.domain.values.rules.opens import (
     CAPS_COUNT_ALL,
     LIMITED_IN_ONE,
     OPENS_ANEW,
-    PARTS_OF_NOTHING,
-    PENDING_BY_RISK,
-    PENDING_IN_ONE,
     SANE_GROWTH,
     WAITS_TAKE_NO_PLACE,
     WIDENED_WHOLE,
 )
+from cmam.domain.values.rules.resting import PENDING_BY_RISK, PENDING_IN_ONE
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Order
 from cmam.domain.wanted.levels import least_distance, pips

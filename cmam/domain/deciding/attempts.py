@@ -27,7 +27,10 @@ from cmam.domain.values.ids import LinkId, StoreId
 from cmam.domain.values.quantities import Quote
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import FILLS_GO_ON, PEOPLE_SHRINK, QUOTES_AFTER_FILLS, REFUSED_FOR_ONE_SIDE, STOPS_IN_TIME
+from cmam.domain.values.rules.levels import QUOTES_AFTER_FILLS
+from cmam.domain.values.rules.nets import REFUSED_FOR_ONE_SIDE
+from cmam.domain.values.rules.opens import STOPS_IN_TIME
+from cmam.domain.values.rules.resting import FILLS_GO_ON, PEOPLE_SHRINK
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.needs import levels_of
 

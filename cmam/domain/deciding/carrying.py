@@ -15,14 +15,9 @@ from cmam.domain.values.quantities import (
     price_text,
 )
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import (
-    ADDS_NEED_STOPS,
-    BARE_ARE_LATE,
-    FIXED_ON_TICK,
-    LIFE_FROM_PLACING,
-    NO_LEVELS_BELOW,
-    TARGETS_LEFT_OUT,
-)
+from cmam.domain.values.rules.levels import BARE_ARE_LATE, FIXED_ON_TICK, NO_LEVELS_BELOW, TARGETS_LEFT_OUT
+from cmam.domain.values.rules.opens import ADDS_NEED_STOPS
+from cmam.domain.values.rules.resting import LIFE_FROM_PLACING
 from cmam.domain.values.trades import OrderType, TimeInForce
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.levels import Plan, distance, least_distance, plan, still_fixed, uncopied

@@ -25,19 +25,17 @@ from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.quantities import Distance, Price, Volume, price_text
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import (
-    CLOSE_ONLY_KEEPS,
-    CLOSES_AS_SET,
+from cmam.domain.values.rules.closes import CLOSES_AS_SET
+from cmam.domain.values.rules.guards import CLOSE_ONLY_KEEPS, WHOLE_ACCOUNT
+from cmam.domain.values.rules.levels import (
     FIXED_STOPS_TRAILED,
-    LEVELS_OF_ONE_SIDE,
     LOOSENED_UNTIL_TAKEN,
-    NEVER_OUT,
     OWN_TRAILING,
     SHIFTS_RETURN,
     TURNED_TRAILING,
-    UNREAD_WAIT,
-    WHOLE_ACCOUNT,
 )
+from cmam.domain.values.rules.nets import LEVELS_OF_ONE_SIDE
+from cmam.domain.values.rules.opens import NEVER_OUT, UNREAD_WAIT
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.levels import fixed_at, merged, pips, plan, tighter

@@ -21,7 +21,8 @@ from cmam.domain.values.quantities import (
     Volume,
 )
 from cmam.domain.values.replacing import replace, without
-from cmam.domain.values.rules import OLD_DO_NOT_WAIT, QUOTES_OF_NOW, SIDES_ARE_KEPT
+from cmam.domain.values.rules.levels import SIDES_ARE_KEPT
+from cmam.domain.values.rules.opens import OLD_DO_NOT_WAIT, QUOTES_OF_NOW
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.wanted.levels import Plan
 

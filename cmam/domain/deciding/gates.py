@@ -23,14 +23,9 @@ from cmam.domain.values.quantities import (
     units_text,
 )
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import (
-    LATCH_TOLD,
-    ONE_LEADER_A_NET,
-    OTHER_NUMBERS,
-    UNLISTED_WAIT,
-    UNREAD_WAIT,
-    WAITED_IN_VAIN,
-)
+from cmam.domain.values.rules.guards import LATCH_TOLD
+from cmam.domain.values.rules.nets import ONE_LEADER_A_NET
+from cmam.domain.values.rules.opens import OTHER_NUMBERS, UNLISTED_WAIT, UNREAD_WAIT, WAITED_IN_VAIN
 from cmam.domain.values.symbols import UNLISTED, TradingMode
 from cmam.domain.values.trades import AccessRights, AccountType, OrderType
 from cmam.domain.wanted.levels import pips

@@ -19,12 +19,12 @@ from cmam.domain.profiles.policy import Policy
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.quantities import Price, Volume, units_text
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import (
+from cmam.domain.values.rules.nets import GIVEN_UP_FIRST
+from cmam.domain.values.rules.opens import (
     ADDS_BY_THEIR_PRICE,
     ADDS_CAPPED,
     ADDS_CARRIED,
     ADDS_FOLLOW_CLOSES,
-    GIVEN_UP_FIRST,
     GROWTH_BOUNDED,
     QUOTES_ON_THEIR_WAY,
 )

@@ -21,14 +21,14 @@ from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.quantities import Distance, Price, Volume, units_text
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import (
+from cmam.domain.values.rules.levels import FIXED_STAY
+from cmam.domain.values.rules.resting import (
     ADDED_BESIDE_ORDERS,
     AMENDED_AS_ALLOWED,
     AMENDED_BEFORE_PLACED,
     AMENDS_WAIT,
     EXACT_ORDERS,
     FILLS_GO_ON,
-    FIXED_STAY,
     GROWN_AS_OPENED,
     GROWN_ORDERS,
     ORDERS_KEEP_LEVELS,

@@ -17,7 +17,7 @@ from cmam.domain.profiles.choices import VolumeBasis, VolumeCurrency, VolumeMode
 from cmam.domain.profiles.policy import Policy
 from cmam.domain.values.quantities import PRICE_SCALE, VOLUME_SCALE, Volume, floor_fraction, units_text
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import NO_RATE, OWN_PRICE
+from cmam.domain.values.rules.opens import NO_RATE, OWN_PRICE
 from cmam.domain.values.symbols import SymbolSpec
 
 ONE = Fraction(1)

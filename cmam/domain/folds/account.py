@@ -101,15 +101,14 @@ from cmam.domain.values.ids import PositionId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace, without
-from cmam.domain.values.rules import (
+from cmam.domain.values.rules.guards import RESULTS_OUTDATED
+from cmam.domain.values.rules.levels import TRAILS_ONE_WAY
+from cmam.domain.values.rules.nets import OPENED_IN_ANOTHER_LIFE, TURNED_IS_BARE
+from cmam.domain.values.rules.sight import (
     DEALS_COUNT,
-    OPENED_IN_ANOTHER_LIFE,
     ORDER_ORIGINS,
     RESTORES_ARE_KNOWN,
-    RESULTS_OUTDATED,
     TOLD_AGAIN,
-    TRAILS_ONE_WAY,
-    TURNED_IS_BARE,
     UNDECIDED_AT_BACKUPS,
 )
 from cmam.domain.values.trades import Deal

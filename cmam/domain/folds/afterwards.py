@@ -20,16 +20,9 @@ from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import copied, replace
-from cmam.domain.values.rules import (
-    ENDS_ARE_PRICED,
-    LOST_AS_BOOKED,
-    REDUCED_UNSEEN,
-    STOP_OUTS_BY_FLAG,
-    STOP_OUTS_BY_ORDERS,
-    TAKEN_BESIDE_ORDERS,
-    TOLD_AFTERWARDS,
-    TURNED_UNSEEN,
-)
+from cmam.domain.values.rules.guards import STOP_OUTS_BY_FLAG, STOP_OUTS_BY_ORDERS
+from cmam.domain.values.rules.nets import LOST_AS_BOOKED, REDUCED_UNSEEN, TAKEN_BESIDE_ORDERS, TURNED_UNSEEN
+from cmam.domain.values.rules.sight import ENDS_ARE_PRICED, TOLD_AFTERWARDS
 from cmam.domain.values.trades import Deal, Order, OrderStatus, OrderType, Position
 
 MOST = 256

@@ -14,23 +14,24 @@ from cmam.domain.values.ids import IntentId, OrderId, PositionId
 from cmam.domain.values.quantities import Distance, Price, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import copied, replace
-from cmam.domain.values.rules import (
-    ADDS_FOLLOW_CLOSES,
-    CLOSES_BY_TERMS,
-    DEALS_COUNT,
-    ENDS_ARE_PRICED,
-    ENDS_TELL_PARTS,
-    FILLED_WHOLE,
-    FILLS_ARE_SHOWN,
+from cmam.domain.values.rules.levels import OWN_LEVELS
+from cmam.domain.values.rules.nets import (
     FILLS_BY_DEALS,
-    GROWN_WHILE_RESTING,
     NETS_ARE_BEHIND,
     ORDERS_LEVELS_OF_NETS,
-    OWN_LEVELS,
     REST_COUNTED_ONCE,
     SHARES_ARE_PRICED,
     TURNED_NETS,
     TURNED_UNDER_CLOSE,
+)
+from cmam.domain.values.rules.opens import ADDS_FOLLOW_CLOSES
+from cmam.domain.values.rules.resting import FILLED_WHOLE, GROWN_WHILE_RESTING
+from cmam.domain.values.rules.sight import (
+    CLOSES_BY_TERMS,
+    DEALS_COUNT,
+    ENDS_ARE_PRICED,
+    ENDS_TELL_PARTS,
+    FILLS_ARE_SHOWN,
 )
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.wanted import targets

@@ -16,7 +16,8 @@ from cmam.domain.values.ids import OrderId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import OPENS_ARE_AHEAD, RESTS_FILL_UNSEEN, SHARES_ARE_PRICED
+from cmam.domain.values.rules.nets import RESTS_FILL_UNSEEN, SHARES_ARE_PRICED
+from cmam.domain.values.rules.sight import OPENS_ARE_AHEAD
 from cmam.domain.values.trades import Deal, Order, OrderStatus, Position, PositionStatus
 
 

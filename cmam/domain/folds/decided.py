@@ -19,26 +19,17 @@ from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import copied, replace, without
-from cmam.domain.values.rules import (
-    ADDS_CARRIED,
-    ADDS_IN_VAIN,
-    ADDS_LEFT_OUT,
+from cmam.domain.values.rules.closes import ADDS_LEFT_OUT, CLOSES_APART
+from cmam.domain.values.rules.levels import OWN_TRAILING, PEOPLE_MOVE_TRAILING, PINS_END, PINS_TRAIL
+from cmam.domain.values.rules.nets import LEVELS_OF_ONE_SIDE, TURNED_ORDERS, TURNS_AWAIT_CLOSES
+from cmam.domain.values.rules.opens import ADDS_CARRIED, ADDS_IN_VAIN, NEVER_OUT, WAITS_IN_PROPORTION
+from cmam.domain.values.rules.resting import (
     AMENDED_BEFORE_PLACED,
     AMENDS_WAIT,
-    CLOSES_APART,
     FILLED_WHOLE,
     FILLS_IN_VAIN,
-    LEVELS_OF_ONE_SIDE,
-    NEVER_OUT,
     ORDERS_ARE_TOLD,
     ORDERS_KEEP_LEVELS,
-    OWN_TRAILING,
-    PEOPLE_MOVE_TRAILING,
-    PINS_END,
-    PINS_TRAIL,
-    TURNED_ORDERS,
-    TURNS_AWAIT_CLOSES,
-    WAITS_IN_PROPORTION,
 )
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.levels import leader_levels, tighter, wanted_levels

@@ -26,20 +26,18 @@ from cmam.domain.values.changes import Change
 from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import copied, replace, without
-from cmam.domain.values.rules import (
-    ADDED_BY_HAND,
-    ADDS_IN_VAIN,
+from cmam.domain.values.rules.closes import ADDED_BY_HAND
+from cmam.domain.values.rules.guards import STOP_OUTS_END_GROWTH
+from cmam.domain.values.rules.levels import (
     FIXED_STOPS_TRAILED,
-    LOSSES_REJOIN,
     MOVED_IN_A_GAP,
     OWN_STOPS_STAY,
-    PARTS_REST,
     PEOPLE_MOVE_TRAILING,
     PEOPLE_TRAIL,
-    STOP_OUTS_END_GROWTH,
-    TURNED_NETS,
-    TURNED_ORDERS,
 )
+from cmam.domain.values.rules.nets import LOSSES_REJOIN, TURNED_NETS, TURNED_ORDERS
+from cmam.domain.values.rules.opens import ADDS_IN_VAIN
+from cmam.domain.values.rules.resting import PARTS_REST
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.levels import fixed_at, tighter, wanted_levels
 from cmam.domain.wanted.resting import as_shown

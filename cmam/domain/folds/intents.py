@@ -23,26 +23,25 @@ from cmam.domain.market.sessions import is_open, next_open
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import SWEEPS, IntentId, SymbolId
 from cmam.domain.values.replacing import replace, without
-from cmam.domain.values.rules import (
-    ADDS_IN_VAIN,
-    APPLIED_TO_NETS,
-    CLOSES_APART,
-    LATE_RESTS_ARE_TOLD,
-    LOSSES_ARE_TOLD,
+from cmam.domain.values.rules.closes import CLOSES_APART
+from cmam.domain.values.rules.guards import REFUSED_PLACINGS
+from cmam.domain.values.rules.levels import (
     MERGED_REFUSES_NOTHING,
-    NETS_MOVE_FIRST,
     OWN_LEVELS,
     OWN_TRAILING,
-    PARTS_OF_SHARES,
-    REFUSED_OPENS,
-    REFUSED_PLACINGS,
-    REFUSED_YET_DONE,
-    ROUNDED_AWAY,
     SIDES_ARE_KEPT,
     TARGETS_LEFT_OUT,
-    UNLISTED_CODES,
-    UNREAD_WAIT,
 )
+from cmam.domain.values.rules.nets import (
+    APPLIED_TO_NETS,
+    LOSSES_ARE_TOLD,
+    NETS_MOVE_FIRST,
+    PARTS_OF_SHARES,
+    REFUSED_OPENS,
+    ROUNDED_AWAY,
+)
+from cmam.domain.values.rules.opens import ADDS_IN_VAIN, LATE_RESTS_ARE_TOLD, UNLISTED_CODES, UNREAD_WAIT
+from cmam.domain.values.rules.sight import REFUSED_YET_DONE
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.levels import wanted_levels
 from cmam.domain.wanted.needs import excess_of

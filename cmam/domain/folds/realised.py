@@ -16,7 +16,7 @@ from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import TURNED_UNSEEN
+from cmam.domain.values.rules.nets import TURNED_UNSEEN
 from cmam.domain.values.trades import Deal
 
 

@@ -13,7 +13,7 @@ from cmam.domain.profiles.choices import Reaction
 from cmam.domain.values.ids import position_source
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import REBUILT_SHARES_REJOIN
+from cmam.domain.values.rules.nets import REBUILT_SHARES_REJOIN
 
 LATE_FILL_US = 30_000_000
 """How long after its grace a resting copy may still be met by the market, where its leader's order filled unseen."""

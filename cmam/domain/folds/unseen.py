@@ -16,7 +16,7 @@ from cmam.domain.folds.afterwards import with_unpriced
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import FILLS_ARE_SHOWN
+from cmam.domain.values.rules.sight import FILLS_ARE_SHOWN
 from cmam.domain.values.trades import OrderStatus
 
 _FILLING = (CommandKind.OPEN, CommandKind.ADD)

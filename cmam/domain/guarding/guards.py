@@ -25,7 +25,7 @@ from cmam.domain.profiles.policy import Policy
 from cmam.domain.profiles.reading import Amount
 from cmam.domain.values.ids import LinkId
 from cmam.domain.values.quantities import Quote, floor_fraction
-from cmam.domain.values.rules import NAMED_AS_SET
+from cmam.domain.values.rules.guards import NAMED_AS_SET
 
 PEAK_RECORDED_US = 10_000_000
 """A new high is put on record after so long, before any trip and before a day ends."""

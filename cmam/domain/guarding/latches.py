@@ -27,16 +27,16 @@ from cmam.domain.values.ids import LinkId
 from cmam.domain.values.quantities import decimal_text
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import (
+from cmam.domain.values.rules.guards import (
     BALANCES_TELL,
     BONUSES_ARE_TOLD,
     CHARGES_ARE_RESULTS,
     DAYS_ANEW,
     NAMED_AS_SET,
-    PARTS_REST,
     STOP_OUTS_LATCH,
     WHOLE_ACCOUNT,
 )
+from cmam.domain.values.rules.resting import PARTS_REST
 from cmam.domain.values.trades import BalanceChange
 
 BY_EQUITY = (

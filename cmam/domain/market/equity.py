@@ -16,7 +16,7 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.market.conversion import Rates, chain_symbols
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import PRICE_SCALE, VOLUME_SCALE, Quote, Side
-from cmam.domain.values.rules import GROWN_ORDERS
+from cmam.domain.values.rules.resting import GROWN_ORDERS
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import MarginType, Order, Position
 

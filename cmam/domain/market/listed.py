@@ -14,7 +14,7 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.events import AssetName, SymbolListSeen
 from cmam.domain.values.ids import AssetId
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import UNIQUE_NAMES
+from cmam.domain.values.rules.opens import UNIQUE_NAMES
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
 
 LISTS_SHARED = 16

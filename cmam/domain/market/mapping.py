@@ -15,7 +15,7 @@ from cmam.domain.profiles.policy import Policy
 from cmam.domain.values.changes import LeaderSymbol
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import Quote
-from cmam.domain.values.rules import PRICES_MAY_LAG, UNREAD_WAIT
+from cmam.domain.values.rules.opens import PRICES_MAY_LAG, UNREAD_WAIT
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
 
 MID_TOLERANCE_PER_MILLE = 5

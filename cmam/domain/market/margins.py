@@ -16,7 +16,7 @@ from cmam.domain.market import equity as money
 from cmam.domain.market.conversion import Rates
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import VOLUME_SCALE
-from cmam.domain.values.rules import TOLD_IN_PROPORTION
+from cmam.domain.values.rules.opens import TOLD_IN_PROPORTION
 from cmam.domain.values.symbols import SymbolSpec
 
 LEVERAGE_SCALE = 100

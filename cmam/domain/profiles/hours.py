@@ -6,7 +6,8 @@ from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from cmam.domain.profiles.policy import Policy
-from cmam.domain.values.rules import CLOCK_CHANGES, RULES
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.opens import CLOCK_CHANGES
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017
 DAYS_AHEAD = 9

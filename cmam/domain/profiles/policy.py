@@ -37,7 +37,8 @@ from cmam.domain.profiles.setting_kinds import Setting
 from cmam.domain.profiles.setting_table import SETTINGS
 from cmam.domain.profiles.table import SymbolRow
 from cmam.domain.values.quantities import Volume
-from cmam.domain.values.rules import CONFIRMED_ANYHOW, LISTED_ANYHOW, RULES
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.opens import CONFIRMED_ANYHOW, LISTED_ANYHOW
 from cmam.domain.values.trades import OrderType
 
 VALUE_SHOWN_MAX = 80

@@ -27,7 +27,7 @@ from cmam.domain.values.ids import AccountId, LinkId, SourceKey, StoreId, Symbol
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Quote, price_text, units_text
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import NEVER_OUT
+from cmam.domain.values.rules.opens import NEVER_OUT
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.needs import Nets, enforced_target, needed
 

@@ -20,7 +20,8 @@ from cmam.domain.values.ids import ChangeKey, LinkId, PositionId, SymbolId, orde
 from cmam.domain.values.quantities import Quote, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import ORDERS_ARE_TOLD, ORIGINS_HAVE_TYPES
+from cmam.domain.values.rules.opens import ORIGINS_HAVE_TYPES
+from cmam.domain.values.rules.resting import ORDERS_ARE_TOLD
 from cmam.domain.values.trades import Order, OrderType, Position
 
 QuoteOf = Callable[[SymbolId], Quote | None]

@@ -15,7 +15,7 @@ from cmam.domain.events import CopyTouched, Reconciled
 from cmam.domain.values.ids import LinkId, SourceKey, StoreId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import ANOTHER_LIFES_ORDERS
+from cmam.domain.values.rules.nets import ANOTHER_LIFES_ORDERS
 
 
 def booked(before: AccountView, view: AccountView, fact: Reconciled, store: StoreId) -> Iterator[CopyTouched]:

@@ -13,15 +13,9 @@ from cmam.domain.turns.leader import QuoteOf, lots_were, money_of, symbol_of
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import ChangeKey, PositionId, order_source, position_source
 from cmam.domain.values.quantities import Volume
-from cmam.domain.values.rules import (
-    OPENED_WHEN_OPENED,
-    ORDER_ORIGINS,
-    ORDERS_INTO_NETS,
-    ORDERS_WITH_POSITIONS,
-    PARTS_ARE_OPENS,
-    PROTECTION_OPENS_NOTHING,
-    RESTS_ALONE,
-)
+from cmam.domain.values.rules.nets import ORDERS_INTO_NETS
+from cmam.domain.values.rules.resting import ORDERS_WITH_POSITIONS, PARTS_ARE_OPENS, RESTS_ALONE
+from cmam.domain.values.rules.sight import OPENED_WHEN_OPENED, ORDER_ORIGINS, PROTECTION_OPENS_NOTHING
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
 
 

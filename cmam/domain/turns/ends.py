@@ -13,14 +13,8 @@ from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import (
-    ADDS_OUTLIVE_NETS,
-    PARTS_REST,
-    RESTS_REJECTED,
-    SHARES_AWAIT_RESTS,
-    TRADED_TO_FLAT,
-    WAITS_END,
-)
+from cmam.domain.values.rules.nets import ADDS_OUTLIVE_NETS, SHARES_AWAIT_RESTS, TRADED_TO_FLAT
+from cmam.domain.values.rules.resting import PARTS_REST, RESTS_REJECTED, WAITS_END
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.wanted.resting import place_command
 

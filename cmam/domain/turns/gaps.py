@@ -14,12 +14,8 @@ from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import ChangeKey, OrderId, PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import (
-    FILLED_AND_GONE,
-    GROWTH_OF_ADDS,
-    OPENED_BY_PATH,
-    RESTORES_ARE_KNOWN,
-)
+from cmam.domain.values.rules.resting import FILLED_AND_GONE
+from cmam.domain.values.rules.sight import GROWTH_OF_ADDS, OPENED_BY_PATH, RESTORES_ARE_KNOWN
 from cmam.domain.values.trades import Deal, Order, OrderStatus, OrderType
 
 

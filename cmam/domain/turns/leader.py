@@ -10,7 +10,7 @@ from cmam.domain.market.equity import equity, equity_symbols, free_margin
 from cmam.domain.values.changes import LeaderMoney, LeaderSymbol
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import Quote, Volume, floor_fraction
-from cmam.domain.values.rules import LEADERS_LOTS
+from cmam.domain.values.rules.opens import LEADERS_LOTS
 
 QUOTE_AGE_MS = 10_000
 """Quotes of a leader's positions that lie farther apart than this are not of one moment."""

@@ -22,13 +22,8 @@ from cmam.domain.turns.leader import QuoteOf, no_quotes
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import (
-    AMENDED_AS_HEARD,
-    NO_OLDER_THAN_GAPS,
-    RESTORES_ARE_KNOWN,
-    TRADED_UNTOLD,
-    UNTIMED_ARE_NEW,
-)
+from cmam.domain.values.rules.resting import AMENDED_AS_HEARD
+from cmam.domain.values.rules.sight import NO_OLDER_THAN_GAPS, RESTORES_ARE_KNOWN, TRADED_UNTOLD, UNTIMED_ARE_NEW
 from cmam.domain.values.trades import ExecutionKind, Order
 
 _OF_ORDERS = (

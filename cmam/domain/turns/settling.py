@@ -24,20 +24,12 @@ from cmam.domain.folds.booking import intent_of
 from cmam.domain.values.codes import CORRECTABLE, TEMPORARY
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import (
-    CLOSES_ARE_TOLD,
-    CLOSES_BY_NUMBER,
-    FILLS_BY_DEALS,
-    FILLS_GO_ON,
-    HISTORY_IS_AHEAD,
-    LEVELS_ARE_SHOWN,
-    LOOKALIKES_COUNT,
-    NETS_ARE_BEHIND,
-    OPENS_HAVE_NUMBERS,
-    PARTS_FILL_ON,
-    PARTS_TOLD_FILLED,
-    REJECTED_AS_REFUSED,
-)
+from cmam.domain.values.rules.closes import CLOSES_ARE_TOLD
+from cmam.domain.values.rules.levels import LEVELS_ARE_SHOWN
+from cmam.domain.values.rules.nets import CLOSES_BY_NUMBER, FILLS_BY_DEALS, NETS_ARE_BEHIND
+from cmam.domain.values.rules.opens import PARTS_TOLD_FILLED, REJECTED_AS_REFUSED
+from cmam.domain.values.rules.resting import FILLS_GO_ON
+from cmam.domain.values.rules.sight import HISTORY_IS_AHEAD, LOOKALIKES_COUNT, OPENS_HAVE_NUMBERS, PARTS_FILL_ON
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.wanted.resting import shows
 

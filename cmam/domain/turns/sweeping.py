@@ -21,7 +21,7 @@ from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import SWEEPS, OrderId, PositionId, SourceKey, base36, from_base36
 from cmam.domain.values.naming import intent_id
 from cmam.domain.values.quantities import Volume
-from cmam.domain.values.rules import SWEEPS_WAIT
+from cmam.domain.values.rules.closes import SWEEPS_WAIT
 from cmam.domain.wanted.needs import close_command
 
 SWEEPING = (FlattenRequested, GuardTripped, Reconciled, HealthChanged, QuotesSampled)

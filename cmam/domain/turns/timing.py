@@ -19,7 +19,8 @@ from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, LinkId, SourceKey, from_base36
 from cmam.domain.values.quantities import price_text
-from cmam.domain.values.rules import CLOSING_NEED_NO_LEVELS, UNLISTED_CODES
+from cmam.domain.values.rules.levels import CLOSING_NEED_NO_LEVELS
+from cmam.domain.values.rules.opens import UNLISTED_CODES
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.needs import needed
 

@@ -19,27 +19,24 @@ from cmam.domain.values.ids import OrderId, SymbolId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import (
+from cmam.domain.values.rules.guards import STOP_OUTS_ANYHOW, STOP_OUTS_BY_FLAG, STOP_OUTS_BY_ORDERS, STOP_OUTS_LATCH
+from cmam.domain.values.rules.levels import (
     CARRIED_LEVELS,
-    LEVELS_OF_ONE_SIDE,
-    LOSSES_ARE_TOLD,
     MOVED_SINCE,
-    NETS_ARE_PINNED,
-    NETS_IN_DOUBT,
-    ORDERS_TOUCHED,
     OWN_LEVELS,
-    OWN_REQUESTS,
     PARTS_MOVE_LEVELS,
-    PARTS_REST,
     PEOPLE_MOVE_TRAILING,
     PEOPLE_TRAIL,
-    RESTS_ARE_SHOWN,
-    STOP_OUTS_ANYHOW,
-    STOP_OUTS_BY_FLAG,
-    STOP_OUTS_BY_ORDERS,
-    STOP_OUTS_LATCH,
-    TAKEN_BEFORE_SEEN,
 )
+from cmam.domain.values.rules.nets import (
+    LEVELS_OF_ONE_SIDE,
+    LOSSES_ARE_TOLD,
+    NETS_ARE_PINNED,
+    NETS_IN_DOUBT,
+    RESTS_ARE_SHOWN,
+)
+from cmam.domain.values.rules.resting import ORDERS_TOUCHED, PARTS_REST
+from cmam.domain.values.rules.sight import OWN_REQUESTS, TAKEN_BEFORE_SEEN
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
 from cmam.domain.wanted.levels import tighter, wanted_levels
 from cmam.domain.wanted.resting import as_shown, shows

@@ -48,7 +48,9 @@ from cmam.domain.turns.touching import touches, touches_of_nets
 from cmam.domain.values.changes import Change
 from cmam.domain.values.ids import IntentId, LinkId, StoreId
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import ADDS_OUTLIVE_NETS, STOP_OUTS_LATCH, WAITS_END
+from cmam.domain.values.rules.guards import STOP_OUTS_LATCH
+from cmam.domain.values.rules.nets import ADDS_OUTLIVE_NETS
+from cmam.domain.values.rules.resting import WAITS_END
 from cmam.domain.wanted.needs import needed
 
 

@@ -14,7 +14,7 @@ from cmam.domain.profiles.policy import Policy
 from cmam.domain.values.changes import Change
 from cmam.domain.values.quantities import Distance, Price, Side, ceil_to, floor_to
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import FIXED_STAY, FIXED_STOPS_TRAILED, OWN_TRAILING, UNCOPIED_LEVELS_STAY
+from cmam.domain.values.rules.levels import FIXED_STAY, FIXED_STOPS_TRAILED, OWN_TRAILING, UNCOPIED_LEVELS_STAY
 from cmam.domain.values.symbols import DistanceIn, SymbolSpec
 
 

@@ -18,20 +18,16 @@ from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import PositionId, SymbolId
 from cmam.domain.values.quantities import Distance, Price, Side, Volume, ceil_to
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import (
+from cmam.domain.values.rules.closes import CLOSES_APART, CLOSES_IN_PARTS
+from cmam.domain.values.rules.levels import NO_LEVELS_BELOW, OWN_STOPS_TRAIL, PINS_TRAIL, ROUNDED_STAY
+from cmam.domain.values.rules.nets import (
     APPLIED_TO_NETS,
-    CLOSES_APART,
-    CLOSES_IN_PARTS,
     GIVEN_UP_GUARANTEED,
     LOSSES_ARE_TOLD,
-    NO_LEVELS_BELOW,
     ONE_SHARE_TARGETS,
-    OWN_STOPS_TRAIL,
-    PARTS_FILL_ON,
-    PINS_TRAIL,
-    ROUNDED_STAY,
     TURNED_NETS,
 )
+from cmam.domain.values.rules.sight import PARTS_FILL_ON
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Position
 from cmam.domain.wanted.levels import is_off, least_distance, tighter, wanted_levels

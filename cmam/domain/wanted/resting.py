@@ -15,7 +15,7 @@ from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import OrderId, SymbolId
 from cmam.domain.values.quantities import Distance, Side
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import WHOLE_TERMS
+from cmam.domain.values.rules.resting import WHOLE_TERMS
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Order, OrderType, TimeInForce
 

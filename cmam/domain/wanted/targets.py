@@ -15,7 +15,7 @@ from cmam.domain.events import Goal
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.quantities import Price, Quote, Side
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules import EITHER_IS_NEAR, TARGETS_LEFT_OUT
+from cmam.domain.values.rules.levels import EITHER_IS_NEAR, TARGETS_LEFT_OUT
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Position
 from cmam.domain.wanted.levels import least_distance, wanted_levels

@@ -20,7 +20,7 @@ from sqlite_utils import Database
 from cmam.domain.belief.view import AccountView
 from cmam.domain.operating.registry import Registry
 from cmam.domain.values.ids import AccountId
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.store.errors import StoreNewer
 from cmam.store.folding.fold import ACCOUNT_PREFIX, Fold, account_of
 from cmam.store.folding.snapshot import Snapshot, restore

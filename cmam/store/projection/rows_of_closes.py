@@ -18,7 +18,7 @@ from cmam.domain.folds.realised import realised
 from cmam.domain.operating.registry import Registry
 from cmam.domain.values.ids import DealId, PositionId
 from cmam.domain.values.quantities import units_text
-from cmam.domain.values.rules import TURNED_UNSEEN
+from cmam.domain.values.rules.nets import TURNED_UNSEEN
 from cmam.domain.values.trades import CloseDetail, Deal, Order, OrderType
 from cmam.store.folding.fold import AccountStep
 from cmam.store.projection.rows import LIFE, Row, copy_id

@@ -20,7 +20,7 @@ from cmam.domain.events import (
 from cmam.domain.folds.account import evolve
 from cmam.domain.values.ids import AccountId, DealId, LinkId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.trades import (
     AccountType,
     Deal,

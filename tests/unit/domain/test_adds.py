@@ -23,7 +23,7 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.trades import ExecutionKind, OrderStatus
 from tests.factories import LOT, Pair
 

@@ -13,7 +13,8 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import AMENDS_WAIT, RULES
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.resting import AMENDS_WAIT
 from cmam.domain.values.trades import ExecutionKind, OrderStatus
 from tests.factories import LOT, QUOTES, Pair, price
 from tests.unit.domain.test_pendings import kinds, order_of, placed

@@ -14,7 +14,7 @@ from cmam.domain.folds.booking import intent_of
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, DealId, IntentId, LinkId, OrderId, PositionId, SourceKey, SymbolId
 from cmam.domain.values.quantities import Side, Volume
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.trades import AccountType, Deal, ExecutionKind, Order, OrderType
 from tests.factories import a_view
 

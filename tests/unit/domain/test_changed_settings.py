@@ -13,7 +13,7 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Distance, Price, Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.trades import OrderType
 from tests.factories import LOT, QUOTES, Pair, price, some_settings
 

@@ -14,7 +14,7 @@ from cmam.domain.repair.reconcile import findings
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from tests.factories import LINK
 from tests.unit.domain.test_netting import Netted, key, netted
 

@@ -12,7 +12,8 @@ from cmam.domain.events import IntentSettled, Outcome
 from cmam.domain.turns.settling import settlements
 from cmam.domain.values.ids import OrderId
 from cmam.domain.values.quantities import Volume
-from cmam.domain.values.rules import CLOSES_BY_NUMBER, RULES
+from cmam.domain.values.rules.nets import CLOSES_BY_NUMBER
+from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.trades import AccountType, Order, OrderStatus, OrderType
 from tests.factories import LOT, Pair, a_view
 

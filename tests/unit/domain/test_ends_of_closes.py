@@ -11,7 +11,8 @@ from cmam.domain.events import ExecutionSeen
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId
 from cmam.domain.values.quantities import Side, Volume
-from cmam.domain.values.rules import ENDS_TELL_PARTS, RULES
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.sight import ENDS_TELL_PARTS
 from cmam.domain.values.trades import ExecutionKind, OrderStatus, PositionStatus
 from tests.factories import LOT
 from tests.unit.domain.test_netting import Netted, key, netted

@@ -17,7 +17,8 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, DealId, IntentId, OrderId, SourceKey, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
-from cmam.domain.values.rules import RULES, SHOWN_BEFORE
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.sight import SHOWN_BEFORE
 from cmam.domain.values.trades import (
     AccountType,
     Deal,

@@ -21,7 +21,9 @@ from cmam.domain.turns.leading import changes
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
-from cmam.domain.values.rules import AMENDED_AS_HEARD, NO_OLDER_THAN_GAPS, ORDERS_WITH_POSITIONS, RULES
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.resting import AMENDED_AS_HEARD, ORDERS_WITH_POSITIONS
+from cmam.domain.values.rules.sight import NO_OLDER_THAN_GAPS
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
 from tests.factories import LEADER, LOT, T0_US, Pair, a_view, price
 

@@ -25,7 +25,8 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import ChangeKey, DealId, OrderId, SourceKey
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import MOVED_IN_A_GAP, RULES
+from cmam.domain.values.rules.levels import MOVED_IN_A_GAP
+from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.symbols import DistanceIn, SymbolSpec
 from cmam.domain.values.trades import ExecutionKind, OrderStatus
 from tests.factories import LINK, LOT, Pair, a_change, a_quote, a_spec, a_view, price

@@ -9,7 +9,8 @@ import pytest
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.quantities import Side
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import NO_LEVELS_BELOW, RULES
+from cmam.domain.values.rules.levels import NO_LEVELS_BELOW
+from cmam.domain.values.rules.newest import RULES
 from tests.factories import Pair, price
 
 

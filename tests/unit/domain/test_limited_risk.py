@@ -12,7 +12,9 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId, PositionId, position_source
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import GIVEN_UP_GUARANTEED, LIMITED_IN_ONE, RULES
+from cmam.domain.values.rules.nets import GIVEN_UP_GUARANTEED
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.opens import LIMITED_IN_ONE
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import AccountType
 from tests.factories import LOT, Pair, a_spec, a_view, price

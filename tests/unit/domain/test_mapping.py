@@ -17,7 +17,7 @@ from cmam.domain.market.margins import asked_volumes, expected_margin
 from cmam.domain.profiles.policy import policy_of
 from cmam.domain.values.ids import PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.symbols import SymbolName
 from cmam.domain.values.trades import Position
 from tests.factories import LOT, T0_US, a_change, a_leader_symbol, a_quote, a_spec, a_view, price, some_settings

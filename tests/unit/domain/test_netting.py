@@ -25,7 +25,7 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import AccountId, ChangeKey, OrderId, PositionId, SourceKey, order_source, position_source
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.trades import AccountType, ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.wanted.unasked import asking, freed, unasked
 from tests.factories import LEADER, LINK, LOT, Pair, a_view, price, some_settings

@@ -11,7 +11,8 @@ from cmam.domain.events import ExecutionSeen, Reconciled
 from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import OPENS_ARE_AHEAD, RULES
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.sight import OPENS_ARE_AHEAD
 from cmam.domain.values.trades import Order, PositionStatus
 from tests.factories import LOT, Pair
 from tests.unit.domain.test_netting import netted

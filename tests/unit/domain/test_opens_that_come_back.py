@@ -10,7 +10,8 @@ from cmam.domain.events import ExecutionSeen
 from cmam.domain.values.ids import DealId, OrderId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import PARTS_TOLD_FILLED, RULES
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.opens import PARTS_TOLD_FILLED
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus
 from tests.factories import LOT, Pair, price
 

@@ -23,7 +23,7 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import OrderId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.trades import AccountType, ExecutionKind, OrderStatus, OrderType, TimeInForce
 from tests.factories import LINK, LOT, Pair, a_spec, a_view, price
 from tests.unit.domain.test_levels import levels

@@ -12,7 +12,8 @@ from cmam.domain.events import ExecutionSeen
 from cmam.domain.folds.account import evolve
 from cmam.domain.values.ids import AccountId, DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
-from cmam.domain.values.rules import DEALS_OPEN, PARTS_IN_ANY_ORDER, RULES
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.sight import DEALS_OPEN, PARTS_IN_ANY_ORDER
 from cmam.domain.values.trades import CloseDetail, Deal, ExecutionKind, Position, PositionStatus
 
 PART = 10_000

@@ -13,7 +13,7 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId, PositionId, order_source
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.trades import ExecutionKind, OrderStatus, OrderType, TimeInForce, TriggerMethod
 from tests.factories import LOT, Pair, a_quote, a_spec, a_view, price
 

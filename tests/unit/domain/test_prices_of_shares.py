@@ -10,7 +10,7 @@ from cmam.domain.belief.copies import Copy
 from cmam.domain.events import Event, ExecutionSeen
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.quantities import Price, Side
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.trades import CloseDetail
 from tests.factories import LOT, price
 from tests.unit.domain.test_netting import Netted, key, netted

@@ -10,7 +10,7 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import UNREAD_WAIT
+from cmam.domain.values.rules.opens import UNREAD_WAIT
 from cmam.domain.values.symbols import SymbolSpec
 from tests.factories import LOT, QUOTES, Pair, a_spec, a_view
 

@@ -10,7 +10,9 @@ from cmam.domain.events import ExecutionSeen, IntentSettled, Outcome
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import REJECTED_AS_REFUSED, RESTS_REJECTED, RULES
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.opens import REJECTED_AS_REFUSED
+from cmam.domain.values.rules.resting import RESTS_REJECTED
 from cmam.domain.values.trades import ExecutionKind, OrderStatus
 from tests.factories import LOT, Pair
 

@@ -13,7 +13,8 @@ from cmam.domain.events import Goal
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId, ProfileId, SourceKey
 from cmam.domain.values.quantities import Side, Volume
-from cmam.domain.values.rules import RULES, UNDECIDED_AT_BACKUPS
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.sight import UNDECIDED_AT_BACKUPS
 from tests.factories import a_change, a_spec
 
 SPEC = a_spec(step_volume=Volume(10_000), min_volume=Volume(30_000))

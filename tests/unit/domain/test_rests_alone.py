@@ -12,7 +12,8 @@ from cmam.domain.turns.leading import changes
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
-from cmam.domain.values.rules import RESTS_ALONE, RULES
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.resting import RESTS_ALONE
 from cmam.domain.values.trades import Order, OrderType
 from tests.factories import LOT, T0_US, Pair, a_view, price
 

@@ -13,7 +13,8 @@ from cmam.domain.turns.leading import changes
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import OrderId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
-from cmam.domain.values.rules import RESTS_TOLD_FILLED, RULES
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.resting import RESTS_TOLD_FILLED
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
 from tests.factories import LOT, T0_US, Pair, a_view, price
 

@@ -11,7 +11,8 @@ from cmam.domain.events import ExecutionSeen
 from cmam.domain.folds.account import evolve
 from cmam.domain.values.ids import DealId
 from cmam.domain.values.quantities import Volume
-from cmam.domain.values.rules import ENDS_OPEN_NOTHING, RULES, SHOWN_AHEAD
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.sight import ENDS_OPEN_NOTHING, SHOWN_AHEAD
 from cmam.domain.values.trades import AccountType, ExecutionKind, OrderStatus
 from tests.factories import LOT, Pair, a_view, price
 

@@ -12,7 +12,7 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import OrderId, PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules import LOST_AS_BOOKED
+from cmam.domain.values.rules.nets import LOST_AS_BOOKED
 from cmam.domain.values.trades import Deal, Order
 from tests.factories import LINK
 from tests.unit.domain.test_netting import Netted, key, netted

@@ -8,7 +8,8 @@ import pytest
 
 from cmam.domain.belief.copies import CopyState
 from cmam.domain.turns.timing import lookup_due
-from cmam.domain.values.rules import RULES, UNLISTED_CODES
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.opens import UNLISTED_CODES
 from tests.factories import Pair
 
 GONE = ("ALREADY_CLOSED", "POSITION_NOT_FOUND_OR_NOT_OPENED")

@@ -12,7 +12,8 @@ from cmam.domain.events import ExecutionSeen, Reconciled
 from cmam.domain.folds.account import evolve
 from cmam.domain.values.ids import AccountId, DealId, OrderId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
-from cmam.domain.values.rules import RULES, SWAPS_MOVE_NOTHING, UNTIMED_AGAIN, UNTIMED_HOLDS
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.sight import SWAPS_MOVE_NOTHING, UNTIMED_AGAIN, UNTIMED_HOLDS
 from cmam.domain.values.trades import (
     ExecutionKind,
     Order,

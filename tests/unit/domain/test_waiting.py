@@ -12,7 +12,7 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import RULES
+from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.trades import Position
 from tests.factories import LOT, Pair, a_view, price, some_settings
 

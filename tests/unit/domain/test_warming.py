@@ -10,7 +10,7 @@ from cmam.domain.belief.copies import CopyState
 from cmam.domain.events import Wait
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules import PRICES_MAY_LAG
+from cmam.domain.values.rules.opens import PRICES_MAY_LAG
 from tests.factories import LOT, QUOTES, Pair, a_spec, a_view
 
 ALIKE = a_view((replace(a_spec(), name="EURUSD.r"),))

@@ -1,0 +1,6 @@
+"""The newest number: what accounts note in their records from their next start on."""
+
+from __future__ import annotations
+
+RULES = 16
+"""Counted up with the first name of a number that has not been published."""
