@@ -35,8 +35,12 @@ LEND_US: Final = 20 * MILLISECOND_US
 QUESTION_TURN: Final = 5
 """Of so many slots in a row that opens could fill, one is a question's if any waits: an account that cannot reconcile
 cannot close, so no burst of opens may starve what it asks."""
-IDLE_TURN: Final = 100
-"""Of so many slots in a row that others use, one is for what nobody waits for: it may be late, not last for ever."""
+IDLE_TURN: Final = 1_000
+"""Of so many slots in a row that others use, one is for what nobody waits for: it may be late, not last for ever. That
+is one in twenty seconds: each slot that it takes in a burst is one that the last follower waits for, and the longest
+burst that a connection can hold in time, of five hundred, is over by then."""
+AGAIN_STEP: Final = 10
+"""So many slots counts one that an amendment of the same again takes: no burst, and it may go on for hours."""
 AGAIN_US: Final = 30 * SECOND_US
 """So long after an amendment of a target the next one of it is one more, and takes turns with what else waits. A stop
 that is moved at each tick, for many followers, would take all slots there are: nothing would be cancelled or opened
@@ -371,7 +375,8 @@ class Budget:
             self._amended.move_to_end(item.merge_key)
         if item.lane >= Lane.AGAIN:
             self._is_turn_of_again = item.lane is not Lane.AGAIN
-            self._since_idle = self._since_idle + 1 if item.lane is not Lane.IDLE else 0
+            step = AGAIN_STEP if item.lane is Lane.AGAIN else 1
+            self._since_idle = self._since_idle + step if item.lane is not Lane.IDLE else 0
         if item.lane >= Lane.OPEN:
             self._opens_in_a_row = self._opens_in_a_row + 1 if item.lane is Lane.OPEN else 0
         slot = self._flight.take(now_us, is_answered=item.payload_type != catalogue.HEARTBEAT)

@@ -11,7 +11,7 @@
     JOIN      accounts to be authorised                    only then too
     OPEN      what adds exposure                           only then too
     QUERY     questions, every fifth slot beside opens     only then too; historical ones have their own five a second
-    IDLE      questions nobody waits for, one in 100       only then too; one historical a second
+    IDLE      questions nobody waits for, one in 1,000     only then too; one historical a second
 
 Order is kept inside an account and a lane, for each kind of request; a kind that may not leave (blocked by the server,
 or out of its historical five) does not hold up the others. Between accounts of a lane turns are taken, and so they are
