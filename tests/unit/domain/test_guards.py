@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cmam.domain.events import (
+    EquityPeaked,
     Event,
     ExecutionSeen,
     FlattenRequested,
@@ -436,6 +437,24 @@ def test_a_high_just_before_a_day_rolls_counts_on_for_the_trailing_drawdown() ->
     pair.looks_twice()
     assert pair.tripped == []
     pair.bid("1.10101")
+    pair.looks_twice()
+    assert pair.tripped == ["trailing_drawdown"]
+
+
+def test_a_high_too_small_to_be_recorded_at_once_is_recorded_before_its_day_ends() -> None:
+    """10,250 is seen 3 s before the reset, by less than a tenth of the limit above the high on record."""
+    pair = guarded(trailing_drawdown="3000")
+    pair.now_us = pair.view.days[LINK].next_us - 4_000_000
+    pair.bid("1.10051")
+    pair.look()
+    pair.now_us += 1_000_000
+    pair.bid("1.10251")
+    assert pair.look() == []
+    pair.now_us += 4_000_000
+    pair.bid("1.10101")
+    assert [type(fact) for fact in pair.look()] == [EquityPeaked, GuardDayBegan]
+    assert pair.view.days[LINK].peak_ever == 1_025_000
+    pair.bid("1.07251")
     pair.looks_twice()
     assert pair.tripped == ["trailing_drawdown"]
 

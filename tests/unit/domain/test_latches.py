@@ -21,7 +21,7 @@ from cmam.domain.guarding.latches import NOBODY
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import LinkId, PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
-from cmam.domain.values.reasons import Verdict
+from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.trades import BalanceChange, ExecutionKind, Position
 from tests.factories import LINK, LOT, Pair, price, some_settings
 from tests.unit.domain.test_guards import guarded
@@ -87,6 +87,20 @@ def test_a_whole_account_is_swept_no_longer_than_its_own_latch_stands() -> None:
     pair.fact(GuardTripped(link=OTHER, guard="daily_loss", reaction="close_only", scope="account"))
     _a_person_sells(pair)
     assert pair.commands == []
+
+
+def test_a_guard_that_is_re_armed_opens_no_other_latch() -> None:
+    """The broker stopped a copy out and the day's loss was reached: re-arming the day's guard opens that one alone, for
+    its link alone."""
+    pair = Pair()
+    for link, guard in ((LINK, "daily_loss"), (LINK, "min_equity"), (OTHER, "daily_loss")):
+        pair.fact(GuardTripped(link=link, guard=guard, reaction="open_only_off"))
+    pair.fact(GuardRearmed(link=LINK, guard="daily_loss"))
+    assert set(pair.view.latches) == {(LINK, "min_equity"), (OTHER, "daily_loss")}
+    assert pair.opens().reason is Reason.GUARD
+    pair.fact(GuardRearmed(link=LINK))
+    assert set(pair.view.latches) == {(OTHER, "daily_loss")}
+    assert pair.tell(pair.change(source="p2")).verdict is Verdict.COPY
 
 
 def test_a_day_begun_anew_forgets_neither_the_initial_balance_nor_the_heights() -> None:

@@ -180,6 +180,14 @@ def test_money_that_no_symbols_convert_sizes_nothing_and_says_so(currency: str) 
     assert decided(raw, a_change(money=theirs)).volume == 2 * LOT  # 10,000 USD before 5,000: twice his lot
 
 
+def test_a_formula_counts_the_leaders_money_in_the_followers_currency() -> None:
+    """50,000 GBP at 1.30001 are 65,000.50 USD: 10,000 ÷ 65,000.50 = 0.15384 lot, down to 0.15; as bare numbers 0.2."""
+    formula = {"volume.mode": "formula", "volume.formula": "leader_lots * balance / leader_balance", **OFF}
+    change = a_change(money=leader_money(5_000_000, "GBP"))
+    assert decided(Pair(formula), change).volume == 1_500_000
+    assert decided(Pair({**formula, "volume.currency": "raw"}), change).volume == 2_000_000
+
+
 def test_a_currency_that_is_not_known_yet_is_no_reason_for_good() -> None:
     """Before the lists of a broker are read, and by older rules, nothing says that no symbols lead there."""
     change = a_change(money=leader_money(50_000_000, "USC"))
