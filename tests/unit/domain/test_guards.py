@@ -192,6 +192,18 @@ def test_without_quotes_opens_stop_and_nothing_is_closed() -> None:
     assert other(pair) is Reason.EQUITY_UNKNOWN
 
 
+def test_while_nobody_knows_what_moved_the_balance_a_guard_lets_nothing_open() -> None:
+    """All quotes are there, but equity may be what it is by a withdrawal or by a loss: nothing trips, nothing opens."""
+    pair = guarded(min_equity="9000", margin_reserve="off")
+    pair.view = replace(pair.view, unexplained=(7,))
+    pair.bid("1.07001")
+    pair.looks_twice()
+    assert (pair.tripped, other(pair)) == ([], Reason.EQUITY_UNKNOWN)
+    pair.view = replace(pair.view, unexplained=())
+    pair.looks_twice()
+    assert pair.tripped == ["min_equity"]
+
+
 @pytest.mark.parametrize(("reaction", "closes"), [("open_only_off", False), ("close_only", False), ("flatten", True)])
 def test_reactions_lock_out_and_only_flatten_closes(reaction: str, closes: bool) -> None:
     """Every reaction stops opens and cancels what rests; copies stay open but for `flatten`."""

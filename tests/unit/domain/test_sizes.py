@@ -73,6 +73,13 @@ def test_own_bounds_are_in_lots_and_only_tighten() -> None:
     assert Pair({"volume.min": "0.3", "volume.amount": "0.2"}).opens().reason is Reason.BELOW_MINIMUM
 
 
+def test_bounds_that_meet_leave_one_size() -> None:
+    """Half a lot at least and at most: the leader's two are capped to it, his 0.1 is skipped."""
+    bounds = {"volume.min": "0.5", "volume.max": "0.5", **OFF}
+    assert Pair(bounds).opens(2 * LOT).volume == LOT // 2
+    assert Pair(bounds).opens(LOT // 10).reason is Reason.BELOW_MINIMUM
+
+
 def test_above_the_maximum_is_capped() -> None:
     """The symbol takes 1 lot at most; three become one."""
     pair = Pair(OFF, view=a_view((a_spec(max_volume=LOT),)))
