@@ -267,6 +267,22 @@ def test_orders_that_are_refused_are_opens_that_are_refused() -> None:
     assert other(pair) is Reason.GUARD
 
 
+def test_refused_opens_lock_for_their_cool_down_and_no_longer() -> None:
+    """Two are refused, and nothing opens for ten minutes; then it does, and another two have to be refused."""
+    pair = Guarded({"max_rejections": "2", "rejection_cooldown": "10m"})
+    for number in (1, 2):
+        pair.tell(pair.change(source=position_source(PositionId(number)), position=PositionId(number)))
+        pair.refuse("TRADING_NOT_ALLOWED")
+        pair.look()
+    assert pair.tripped == ["rejections"]
+    pair.passes(599_000_000)
+    assert other(pair) is Reason.GUARD
+    pair.passes(1_000_000)
+    pair.look()
+    assert (pair.view.latches, pair.tripped) == ({}, ["rejections"])
+    assert pair.tell(pair.change(source="p78", position=PositionId(78))).verdict is Verdict.COPY
+
+
 def test_flatten_latches_first_and_repeats_until_the_broker_shows_nothing() -> None:
     """Unsettled opens are closed when they show; refused closes come again; nothing opens meanwhile."""
     pair = guarded()

@@ -14,6 +14,8 @@ from cmam.domain.events import (
     GuardInitialNamed,
     GuardRearmed,
     GuardTripped,
+    Health,
+    HealthChanged,
     RulesBegan,
 )
 from cmam.domain.guarding.days import rebuilt
@@ -79,6 +81,19 @@ def test_an_account_that_follows_nobody_is_flattened_whole() -> None:
     assert pair.held == {}
     pair.fact(GuardRearmed(link=NOBODY))
     assert (pair.view.latches, pair.view.flatten_account) == ({}, False)
+
+
+def test_a_whole_account_that_is_out_of_sight_is_swept_once_it_is_seen() -> None:
+    """What was seen before the line went may be gone: the close is asked for by what the broker shows afterwards."""
+    pair = Pair()
+    gone, there = _a_person_sells(pair, 4), _a_person_sells(pair, 5)
+    pair.fact(HealthChanged(health=Health.DOWN))
+    pair.fact(FlattenRequested(links=(LINK,), whole_account=True))
+    assert pair.commands == []
+    del pair.held[gone.position]
+    pair.fact(pair.reconciled())
+    pair.fact(HealthChanged(health=Health.RECONCILED))
+    assert [command.position for command in pair.commands] == [there.position]
 
 
 def test_a_whole_account_is_swept_no_longer_than_its_own_latch_stands() -> None:
