@@ -58,6 +58,20 @@ def test_a_latch_of_the_account_cancels_what_rests_for_any_link(scope: str, rule
     assert (CommandKind.CANCEL in [intent.command.kind for intent in pair.waiting]) is is_cancelled
 
 
+@pytest.mark.parametrize(("scope", "left"), [("account", 0), ("profile", 1)])
+def test_another_profiles_guard_closes_the_copies_of_all_only_where_it_is_the_accounts(scope: str, left: int) -> None:
+    """It flattens: with `account` also what this link holds, and what nobody copied; with `profile` neither."""
+    pair = Pair()
+    pair.opens()
+    pair.answer()
+    pair.fact(GuardTripped(link=OTHER, guard="daily_loss", reaction="flatten", scope=scope))
+    pair.answer()
+    assert (len(pair.held), pair.view.flatten_account) == (left, not left)
+    _a_person_sells(pair)
+    pair.answer()
+    assert len(pair.held) == 2 * left
+
+
 @pytest.mark.parametrize(("scope", "stop"), [("account", "1.08001"), ("profile", "1.05001")])
 def test_under_close_only_of_the_account_no_stop_is_loosened(scope: str, stop: str) -> None:
     """The leader sets 1.08, then the looser 1.05; ours are 0.1 pip above. Under the lock the tighter one stays."""
