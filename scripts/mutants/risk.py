@@ -445,8 +445,8 @@ MUTATIONS = (
     Mutation(
         "what rests of a part outlives a latch",
         "cmam/domain/guarding/latches.py",
-        "        elif copy.link == link and is_new and also_parts",
-        "        elif copy.link == link and is_new and False",
+        "    if is_new and also_parts and copy.goal.terms is not None",
+        "    if is_new and False and copy.goal.terms is not None",
         (PARTS,),
     ),
     Mutation(
@@ -468,6 +468,27 @@ MUTATIONS = (
         "cmam/domain/guarding/latches.py",
         "if is_whole else (event.link,):",
         "if False else (event.link,):",
+        (LATCHES,),
+    ),
+    Mutation(
+        "a copy that is found is met by its own link's latches alone",
+        "cmam/domain/folds/taking_in.py",
+        "    latches = view.locked(event.link) if is_locked else view.latched(event.link)\n",
+        "    latches = view.latched(event.link)\n",
+        (LATCHES,),
+    ),
+    Mutation(
+        "an order that is found under a lock rests on",
+        "cmam/domain/folds/taking_in.py",
+        "        copy = with_rest_ended(view, copy)  #",
+        "        pass  #",
+        (LATCHES,),
+    ),
+    Mutation(
+        "one guard that is re-armed opens all latches of its link",
+        "cmam/domain/guarding/latches.py",
+        'if key[0] != event.link or event.guard not in ("", key[1])',
+        "if key[0] != event.link",
         (LATCHES,),
     ),
     Mutation(

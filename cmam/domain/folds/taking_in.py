@@ -9,10 +9,12 @@ from cmam.domain.belief.copies import Copy, CopyState
 from cmam.domain.belief.shares import rejoined
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import CopyRebuilt, Wait
+from cmam.domain.guarding.latches import TWIN, with_rest_ended
 from cmam.domain.profiles.choices import Reaction
 from cmam.domain.values.ids import position_source
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules.guards import LOCKED_WHEN_FOUND
 from cmam.domain.values.rules.nets import REBUILT_SHARES_REJOIN
 
 LATE_FILL_US = 30_000_000
@@ -69,9 +71,13 @@ def take_rebuilt(view: AccountView, event: CopyRebuilt, at_us: int) -> AccountVi
         view = replace(view, chains={**view.chains, alias: key})
     if is_over:
         return replace(view, finished={**view.finished, key: copy})
-    if any(latch.reaction == Reaction.FLATTEN for latch in view.latched(event.link)):
+    is_locked = view.rules >= LOCKED_WHEN_FOUND
+    latches = view.locked(event.link) if is_locked else view.latched(event.link)
+    if any(latch.reaction == Reaction.FLATTEN for latch in latches):
         goal = replace(copy.goal, target_numerator=0, target_denominator=1, terms=None)
         copy = replace(copy, goal=goal, wait=None, ending=copy.ending or Reason.CLOSED_BY_FLATTEN)
+    elif is_locked and any(latch.guard != TWIN for latch in latches):
+        copy = with_rest_ended(view, copy)  # of a twin what rests may be the other's
     held = view.positions.get(event.position) if event.position is not None else None
     if held is not None:
         copy = replace(copy, seen_stop=held.stop, seen_target=held.target)

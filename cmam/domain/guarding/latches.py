@@ -7,8 +7,8 @@ positions earn or cost moves none.
 from __future__ import annotations
 
 from collections.abc import Collection
-from fractions import Fraction
 
+from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.holdings import explained
 from cmam.domain.belief.view import AccountView, GuardDay, Latch, put
 from cmam.domain.events import (
@@ -284,14 +284,22 @@ def end_resting(
 ) -> AccountView:
     """Let no copy of a link rest on, nor wait for its open; of one that has filled in part only the rest ends."""
     copies = dict(view.copies)
-    is_new = view.rules >= PARTS_REST
     for key, copy in view.copies.items():
-        retry_at_us = 0 if is_new else copy.retry_at_us  # what was refused before is no reason to wait with a cancel
-        if copy.link == link and copy.position is None:
-            zero = Fraction(0)
-            goal = replace(copy.goal, terms=None, target_numerator=zero.numerator, target_denominator=zero.denominator)
-            ending = copy.ending or reason
-            copies[key] = replace(copy, goal=goal, wait=None, ending=ending, retry_at_us=retry_at_us)
-        elif copy.link == link and is_new and also_parts and copy.goal.terms is not None and not copy.ended_order:
-            copies[key] = replace(copy, goal=replace(copy.goal, terms=None), retry_at_us=0)
+        if copy.link == link:
+            copies[key] = with_rest_ended(view, copy, reason, also_parts=also_parts)
     return replace(view, copies=copies)
+
+
+def with_rest_ended(
+    view: AccountView, copy: Copy, reason: Reason = Reason.CLOSED_BY_GUARD, *, also_parts: bool = True
+) -> Copy:
+    """A copy that rests no more, nor waits for its open; of one that has filled in part only the rest ends."""
+    is_new = view.rules >= PARTS_REST
+    if copy.position is None:
+        goal = replace(copy.goal, terms=None, target_numerator=0, target_denominator=1)
+        # what was refused before is no reason to wait with a cancel
+        retry_at_us = 0 if is_new else copy.retry_at_us
+        return replace(copy, goal=goal, wait=None, ending=copy.ending or reason, retry_at_us=retry_at_us)
+    if is_new and also_parts and copy.goal.terms is not None and not copy.ended_order:
+        return replace(copy, goal=replace(copy.goal, terms=None), retry_at_us=0)
+    return copy

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cmam.domain.events import (
+    EquityPeaked,
     Event,
     ExecutionSeen,
     FlattenRequested,
@@ -191,6 +192,18 @@ def test_without_quotes_opens_stop_and_nothing_is_closed() -> None:
     assert other(pair) is Reason.EQUITY_UNKNOWN
 
 
+def test_while_nobody_knows_what_moved_the_balance_a_guard_lets_nothing_open() -> None:
+    """All quotes are there, but equity may be what it is by a withdrawal or by a loss: nothing trips, nothing opens."""
+    pair = guarded(min_equity="9000", margin_reserve="off")
+    pair.view = replace(pair.view, unexplained=(7,))
+    pair.bid("1.07001")
+    pair.looks_twice()
+    assert (pair.tripped, other(pair)) == ([], Reason.EQUITY_UNKNOWN)
+    pair.view = replace(pair.view, unexplained=())
+    pair.looks_twice()
+    assert pair.tripped == ["min_equity"]
+
+
 @pytest.mark.parametrize(("reaction", "closes"), [("open_only_off", False), ("close_only", False), ("flatten", True)])
 def test_reactions_lock_out_and_only_flatten_closes(reaction: str, closes: bool) -> None:
     """Every reaction stops opens and cancels what rests; copies stay open but for `flatten`."""
@@ -252,6 +265,22 @@ def test_orders_that_are_refused_are_opens_that_are_refused() -> None:
         pair.look()
     assert pair.tripped == ["rejections"]
     assert other(pair) is Reason.GUARD
+
+
+def test_refused_opens_lock_for_their_cool_down_and_no_longer() -> None:
+    """Two are refused, and nothing opens for ten minutes; then it does, and another two have to be refused."""
+    pair = Guarded({"max_rejections": "2", "rejection_cooldown": "10m"})
+    for number in (1, 2):
+        pair.tell(pair.change(source=position_source(PositionId(number)), position=PositionId(number)))
+        pair.refuse("TRADING_NOT_ALLOWED")
+        pair.look()
+    assert pair.tripped == ["rejections"]
+    pair.passes(599_000_000)
+    assert other(pair) is Reason.GUARD
+    pair.passes(1_000_000)
+    pair.look()
+    assert (pair.view.latches, pair.tripped) == ({}, ["rejections"])
+    assert pair.tell(pair.change(source="p78", position=PositionId(78))).verdict is Verdict.COPY
 
 
 def test_flatten_latches_first_and_repeats_until_the_broker_shows_nothing() -> None:
@@ -436,6 +465,24 @@ def test_a_high_just_before_a_day_rolls_counts_on_for_the_trailing_drawdown() ->
     pair.looks_twice()
     assert pair.tripped == []
     pair.bid("1.10101")
+    pair.looks_twice()
+    assert pair.tripped == ["trailing_drawdown"]
+
+
+def test_a_high_too_small_to_be_recorded_at_once_is_recorded_before_its_day_ends() -> None:
+    """10,250 is seen 3 s before the reset, by less than a tenth of the limit above the high on record."""
+    pair = guarded(trailing_drawdown="3000")
+    pair.now_us = pair.view.days[LINK].next_us - 4_000_000
+    pair.bid("1.10051")
+    pair.look()
+    pair.now_us += 1_000_000
+    pair.bid("1.10251")
+    assert pair.look() == []
+    pair.now_us += 4_000_000
+    pair.bid("1.10101")
+    assert [type(fact) for fact in pair.look()] == [EquityPeaked, GuardDayBegan]
+    assert pair.view.days[LINK].peak_ever == 1_025_000
+    pair.bid("1.07251")
     pair.looks_twice()
     assert pair.tripped == ["trailing_drawdown"]
 

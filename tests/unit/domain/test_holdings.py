@@ -21,6 +21,7 @@ from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.rules.sight import SHOWN_BEFORE
 from cmam.domain.values.trades import (
     AccountType,
+    CloseDetail,
     Deal,
     ExecutionKind,
     Order,
@@ -204,6 +205,31 @@ def test_a_trailing_stop_that_is_loosened_in_the_moment_in_which_it_was_set_is_l
     for seen, stop in ((tight, 109_700_000), (loose, 109_000_000)):
         view = evolve(view, ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, position=seen), 20_000_000)
         assert view.positions[POSITION.position].stop == stop
+
+
+def test_a_closing_deal_tells_the_balance_unless_a_newer_one_is_known() -> None:
+    """Sizes and guards count from it: the deal of version 3 that comes behind that of 4 sets nothing back."""
+    view = evolve(
+        AccountView(account=AccountId(1), rules=RULES, balance=1_000_000, balance_version=2), filled(POSITION, 1), 1
+    )
+    for number, version, balance, known in (
+        (2, 4, 990_000, 990_000),
+        (3, 3, 995_000, 990_000),
+        (4, 5, 980_000, 980_000),
+    ):
+        fact = filled(POSITION, number)
+        assert fact.deal is not None
+        close = CloseDetail(
+            entry_price=POSITION.price,
+            gross=-10_000,
+            swap=0,
+            commission=0,
+            balance=balance,
+            closed_volume=Volume(1),
+            balance_version=version,
+        )
+        view = evolve(view, replace(fact, deal=replace(fact.deal, close=close)), 1)
+        assert view.balance == known
 
 
 def test_the_acceptance_of_an_order_that_is_told_again_undoes_no_amendment_of_that_millisecond() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     DayHistorySeen,
     ExecutionSeen,
@@ -13,18 +14,24 @@ from cmam.domain.events import (
     GuardInitialNamed,
     GuardRearmed,
     GuardTripped,
+    Health,
+    HealthChanged,
     RulesBegan,
 )
 from cmam.domain.guarding.days import rebuilt
 from cmam.domain.guarding.guards import Memory, untold
 from cmam.domain.guarding.latches import NOBODY
+from cmam.domain.repair import rebuilding
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import LinkId, PositionId, SymbolId
+from cmam.domain.values.ids import LinkId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
-from cmam.domain.values.reasons import Verdict
-from cmam.domain.values.trades import BalanceChange, ExecutionKind, Position
+from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules.guards import LOCKED_WHEN_FOUND
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.trades import BalanceChange, ExecutionKind, Order, OrderType, Position
 from tests.factories import LINK, LOT, Pair, price, some_settings
 from tests.unit.domain.test_guards import guarded
+from tests.unit.domain.test_sync import a_leader, held, quote_of
 
 OTHER = LinkId("l1nk02")
 
@@ -49,6 +56,20 @@ def test_a_latch_of_the_account_cancels_what_rests_for_any_link(scope: str, rule
     pair.answer()
     pair.fact(GuardTripped(link=OTHER, guard="daily_loss", reaction="close_only", scope=scope))
     assert (CommandKind.CANCEL in [intent.command.kind for intent in pair.waiting]) is is_cancelled
+
+
+@pytest.mark.parametrize(("scope", "left"), [("account", 0), ("profile", 1)])
+def test_another_profiles_guard_closes_the_copies_of_all_only_where_it_is_the_accounts(scope: str, left: int) -> None:
+    """It flattens: with `account` also what this link holds, and what nobody copied; with `profile` neither."""
+    pair = Pair()
+    pair.opens()
+    pair.answer()
+    pair.fact(GuardTripped(link=OTHER, guard="daily_loss", reaction="flatten", scope=scope))
+    pair.answer()
+    assert (len(pair.held), pair.view.flatten_account) == (left, not left)
+    _a_person_sells(pair)
+    pair.answer()
+    assert len(pair.held) == 2 * left
 
 
 @pytest.mark.parametrize(("scope", "stop"), [("account", "1.08001"), ("profile", "1.05001")])
@@ -76,6 +97,19 @@ def test_an_account_that_follows_nobody_is_flattened_whole() -> None:
     assert (pair.view.latches, pair.view.flatten_account) == ({}, False)
 
 
+def test_a_whole_account_that_is_out_of_sight_is_swept_once_it_is_seen() -> None:
+    """What was seen before the line went may be gone: the close is asked for by what the broker shows afterwards."""
+    pair = Pair()
+    gone, there = _a_person_sells(pair, 4), _a_person_sells(pair, 5)
+    pair.fact(HealthChanged(health=Health.DOWN))
+    pair.fact(FlattenRequested(links=(LINK,), whole_account=True))
+    assert pair.commands == []
+    del pair.held[gone.position]
+    pair.fact(pair.reconciled())
+    pair.fact(HealthChanged(health=Health.RECONCILED))
+    assert [command.position for command in pair.commands] == [there.position]
+
+
 def test_a_whole_account_is_swept_no_longer_than_its_own_latch_stands() -> None:
     """The day opens the guard that closed the account; a stop-out's latch of one link is no leave to close a person's
     positions when another guard of the account, a milder one, trips later."""
@@ -87,6 +121,79 @@ def test_a_whole_account_is_swept_no_longer_than_its_own_latch_stands() -> None:
     pair.fact(GuardTripped(link=OTHER, guard="daily_loss", reaction="close_only", scope="account"))
     _a_person_sells(pair)
     assert pair.commands == []
+
+
+def _found(pair: Pair, asked: Pair, leader: AccountView) -> None:
+    """What one pair's broker holds is taken into the record of another that knows nothing of it."""
+    pair.held, pair.resting = dict(asked.held), dict(asked.resting)
+    pair.fact(pair.reconciled())
+    pair.refuse("MARKET_CLOSED", temporary=True)
+    for fact in rebuilding.rebuilt(leader, pair.view, pair.link, frozenset(), quote_of):
+        pair.fact(fact)
+    assert len(pair.view.copies) == 1
+
+
+@pytest.mark.parametrize(("rules", "left"), [(RULES, 0), (LOCKED_WHEN_FOUND - 1, 1)])
+def test_a_copy_that_is_found_on_a_flattened_account_is_closed_though_the_first_close_is_refused(
+    rules: int, left: int
+) -> None:
+    """Another profile's guard has flattened the account. The close of what nobody knew is refused, for the market is
+    closed, and then it is known as a copy: no sweep asked for it again, and nothing else did."""
+    asked, pair = Pair(), Pair()
+    pair.view = replace(pair.view, rules=rules)
+    asked.opens()
+    asked.answer()
+    pair.fact(GuardTripped(link=OTHER, guard="daily_loss", reaction="flatten", scope="account"))
+    _found(pair, asked, a_leader(held()))
+    for _ in range(3):
+        pair.passes(900_000_000)
+        pair.answer()
+    assert len(pair.held) == left
+
+
+@pytest.mark.parametrize(
+    ("guard", "scope", "link", "rules", "is_cancelled"),
+    [
+        ("daily_loss", "profile", LINK, RULES, True),
+        ("daily_loss", "account", OTHER, RULES, True),
+        ("daily_loss", "profile", OTHER, RULES, False),
+        ("same_store", "profile", LINK, RULES, False),
+        ("daily_loss", "profile", LINK, LOCKED_WHEN_FOUND - 1, False),
+    ],
+)
+def test_an_order_that_is_found_under_a_lock_is_cancelled(
+    guard: str, scope: str, link: LinkId, rules: int, *, is_cancelled: bool
+) -> None:
+    """It would fill into a locked account. Where another uses this store's name it may be his, and stays."""
+    asked, pair = Pair(), Pair()
+    pair.view = replace(pair.view, rules=rules)
+    asked.order(limit_price=price("1.05"))
+    asked.answer()
+    pair.fact(GuardTripped(link=link, guard=guard, reaction="open_only_off", scope=scope))
+    theirs = Order(
+        order=OrderId(450),
+        symbol=SymbolId(1),
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        volume=Volume(LOT),
+        limit_price=price("1.05"),
+    )
+    _found(pair, asked, a_leader(orders=(theirs,)))
+    assert [intent.command.kind for intent in pair.waiting] == [CommandKind.CANCEL] * is_cancelled
+
+
+def test_a_guard_that_is_re_armed_opens_no_other_latch() -> None:
+    """The broker stopped a copy out and the day's loss was reached: re-arming the day's guard opens that one alone, for
+    its link alone."""
+    pair = Pair()
+    for link, guard in ((LINK, "daily_loss"), (LINK, "min_equity"), (OTHER, "daily_loss")):
+        pair.fact(GuardTripped(link=link, guard=guard, reaction="open_only_off"))
+    pair.fact(GuardRearmed(link=LINK, guard="daily_loss"))
+    assert set(pair.view.latches) == {(LINK, "min_equity"), (OTHER, "daily_loss")}
+    assert pair.opens().reason is Reason.GUARD
+    pair.fact(GuardRearmed(link=LINK))
+    assert set(pair.view.latches) == {(OTHER, "daily_loss")}
+    assert pair.tell(pair.change(source="p2")).verdict is Verdict.COPY
 
 
 def test_a_day_begun_anew_forgets_neither_the_initial_balance_nor_the_heights() -> None:

@@ -191,6 +191,13 @@ def test_an_order_that_shrinks_and_grows_again_is_what_it_was() -> None:
     assert (exposure(pair), pair.copy.target, pair.waiting) == (300_000, 300_000, [])
 
 
+def test_an_order_that_is_as_large_as_its_link_allows_grows_no_further() -> None:
+    """One lot is the most: the leader doubles his order and moves it, ours is moved."""
+    pair = placed({"volume.max": "1", "margin_reserve": "off"})
+    pair.order(ChangeKind.ORDER_AMENDED, limit_price=price("1.08"), volume=Volume(2 * LOT))
+    assert (pair.commands[-1].limit_price, pair.commands[-1].volume) == (price("1.08"), LOT)
+
+
 @pytest.mark.parametrize(("rules", "volume"), [(10, LOT), (RULES, LOT // 2)])
 def test_an_order_is_amended_to_no_more_than_its_symbol_allows_by_now(rules: int, volume: int) -> None:
     """The broker has halved the most: that amendment was refused without end, and the order stayed where his was."""

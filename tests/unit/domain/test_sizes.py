@@ -73,6 +73,13 @@ def test_own_bounds_are_in_lots_and_only_tighten() -> None:
     assert Pair({"volume.min": "0.3", "volume.amount": "0.2"}).opens().reason is Reason.BELOW_MINIMUM
 
 
+def test_bounds_that_meet_leave_one_size() -> None:
+    """Half a lot at least and at most: the leader's two are capped to it, his 0.1 is skipped."""
+    bounds = {"volume.min": "0.5", "volume.max": "0.5", **OFF}
+    assert Pair(bounds).opens(2 * LOT).volume == LOT // 2
+    assert Pair(bounds).opens(LOT // 10).reason is Reason.BELOW_MINIMUM
+
+
 def test_above_the_maximum_is_capped() -> None:
     """The symbol takes 1 lot at most; three become one."""
     pair = Pair(OFF, view=a_view((a_spec(max_volume=LOT),)))
@@ -178,6 +185,14 @@ def test_money_that_no_symbols_convert_sizes_nothing_and_says_so(currency: str) 
     assert decided(Pair(formula), a_change(money=theirs)).reason is Reason.NO_RATE
     raw = Pair({"volume.mode": "balance_ratio", "volume.currency": "raw", "volume.amount": "100", **OFF})
     assert decided(raw, a_change(money=theirs)).volume == 2 * LOT  # 10,000 USD before 5,000: twice his lot
+
+
+def test_a_formula_counts_the_leaders_money_in_the_followers_currency() -> None:
+    """50,000 GBP at 1.30001 are 65,000.50 USD: 10,000 ÷ 65,000.50 = 0.15384 lot, down to 0.15; as bare numbers 0.2."""
+    formula = {"volume.mode": "formula", "volume.formula": "leader_lots * balance / leader_balance", **OFF}
+    change = a_change(money=leader_money(5_000_000, "GBP"))
+    assert decided(Pair(formula), change).volume == 1_500_000
+    assert decided(Pair({**formula, "volume.currency": "raw"}), change).volume == 2_000_000
 
 
 def test_a_currency_that_is_not_known_yet_is_no_reason_for_good() -> None:

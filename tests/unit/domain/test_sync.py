@@ -135,6 +135,25 @@ def test_a_pending_that_was_cancelled_meanwhile_is_cancelled() -> None:
     assert pair.resting == {}
 
 
+def test_an_order_that_was_amended_while_the_link_was_off_is_amended_and_once() -> None:
+    """The leader moved his limit from 1.09 to 1.08 unheard; another link's copies are not told of it."""
+    pair = Pair()
+    pair.order()
+    pair.answer()
+    moved = Order(
+        order=OrderId(450), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(LOT),
+        limit_price=price("1.08"),
+    )  # fmt: skip
+    leader = a_leader(orders=(moved,))
+    elsewhere = replace(pair.link, link=LinkId("l1nk02"))
+    assert list(at_start(leader, pair.view, elsewhere, quote_of)) == []
+    (told,) = start(pair, leader)
+    pair.answer()
+    assert (told.change.kind, told.verdict) == (ChangeKind.ORDER_AMENDED, Verdict.COPY)
+    assert [order.limit_price for order in pair.resting.values()] == [price("1.08")]
+    assert start(pair, leader) == []
+
+
 def test_a_stop_that_moved_while_the_link_was_off_is_followed_and_once() -> None:
     """The profile began again at record 90 of the leader, after the last change it was told: his stop has moved."""
     pair = Pair()

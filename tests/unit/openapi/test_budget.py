@@ -157,6 +157,15 @@ def test_a_withdrawn_item_comes_back_even_if_it_comes_later() -> None:
     assert names(budget, 0) == []
 
 
+def test_withdrawing_what_was_merged_leaves_the_newer_one_alone() -> None:
+    """The older amendment went back already: its name means nothing that waits, and the newer stop still leaves."""
+    budget = a_budget()
+    for name in ("older", "newer"):
+        budget.submit(an_item(name, catalogue.AMEND_PROTECTION, merge="p7"))
+    assert budget.withdraw("older") is None
+    assert names(budget, 0) == ["newer"]
+
+
 def test_withdrawing_what_has_left_changes_nothing() -> None:
     """What is sent is sent."""
     budget = a_budget()

@@ -81,3 +81,11 @@ PARTS_OF_NOTHING = 15
 """Nothing opens while a guard's percentage is of nothing or less: of an account without money, or of an initial balance
 of which more was taken out than it had. Limits of 0 and below held at once: who took out his gains had all closed.
 """
+
+# --- 16 ---------------------------------------------------------------------------------------------------------------
+
+LOCKED_WHEN_FOUND = 16
+"""A copy that a look takes into the record is met by the latches that stand: those of the whole account close it too,
+and what rests of it is cancelled. On an account that another profile's guard had flattened it was kept for good where
+its first close was refused, and an order of it could fill into a locked account.
+"""
