@@ -142,7 +142,7 @@ def _entry(account: Opened, grant: Grant) -> dict[str, object]:
         "login": account.login,
         "broker": account.broker,
         "is_live": account.is_live,
-        "can_trade": account.can_trade and account.access_rights in ("", "full_access"),
+        "can_trade": account.may_open,
         "grant": grant.id,
         "currency": account.currency,
         "account_type": account.account_type,

@@ -63,6 +63,11 @@ class Opened:
     leverage_cents: int = 0
     limited_risk: bool = False
 
+    @property
+    def may_open(self) -> bool:
+        """Whether both the consent and the broker, as far as it has told, let it open something."""
+        return self.can_trade and self.access_rights in ("", "full_access")
+
 
 @dataclass(frozen=True, slots=True)
 class Consent:

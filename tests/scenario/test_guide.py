@@ -21,7 +21,7 @@ from cmam.sandbox.serving.server import run_in_thread
 from cmam.sandbox.trader import steps
 from cmam.sandbox.trader.control_client import ask
 from cmam.sandbox.trader.trader import Trader
-from tests.scenario.guide import Person, child, code_in, consents, options, ready_file
+from tests.scenario.guide import Person, Said, child, code_in, consents, options, ready_file
 from tests.waiting import PATIENCE_S
 
 SUBMITTED = (
@@ -257,6 +257,32 @@ class TestAccounts:
         first = next(line for line in listed if line["ctid"] == ready.accounts[0].ctid)
         assert first["login"] == ready.accounts[0].login
         assert (first["currency"], first["type"], first["environment"]) == ("USD", "hedged", "demo")
+
+    def test_an_account_that_its_broker_lets_open_nothing_is_shown_and_refused_as_that(
+        self, configured: Person, ready: ReadyInfo, tmp_path: Path
+    ) -> None:
+        """What `account add` shows is what a profile goes by, and the refusal does not blame the consent alone."""
+        file, limited = str(ready_file(ready, tmp_path)), ready.accounts[1].ctid
+        leader = str(ready.accounts[0].ctid)
+
+        def allows(rights: str) -> Said:
+            said = configured.types(
+                "sandbox", "fault", "access", f"account={limited}", f"rights={rights}", "--ready-file", file
+            )
+            assert said.code == 0, said.err
+            return configured.types("account", "add", "--token-file", file, "--json")
+
+        added = allows("CLOSE_ONLY")
+        try:
+            assert [line["ctid"] for line in added.lines if not line["trading"]] == [limited]
+            said = configured.types("profile", "create", "barred", "--leader", leader, "--follower", str(limited))
+            assert said.code == 1
+            assert "or its broker let it open nothing" in said.err
+            said = configured.types("account", "show", str(limited), "--json")
+            assert said.lines[0]["access"] == "close_only"
+        finally:
+            added = allows("FULL_ACCESS")
+        assert all(line["trading"] for line in added.lines)
 
     def test_tokens_that_cannot_be_renewed_say_so(self, configured: Person, ready: ReadyInfo, tmp_path: Path) -> None:
         """A refresh token under a misspelt name is none: the accounts would stop with the access token, weeks later."""

@@ -133,7 +133,7 @@ def test_every_fault_of_a_file_is_told_and_nothing_is_taken(person: Person, tmp_
     reader = FILE.replace("account = 22", "account = 44", 1)
     said = person.types("profile", "apply", _file(tmp_path, reader), "--yes")
     assert said.code == 2
-    assert "covers reading only" in said.err
+    assert "covered reading only" in said.err
     assert office.read_registry(Home(person.home)).live_profiles() == ()
 
 

@@ -157,7 +157,7 @@ def _show_seen(seen: Seen) -> None:
             "environment": "live" if account.is_live else "demo",
             "type": account.account_type,
             "balance": decimal_text(account.balance, account.money_digits) if account.account_type else None,
-            "trading": account.can_trade,
+            "trading": account.may_open,
         }
         for account in seen.consent.accounts
     ]

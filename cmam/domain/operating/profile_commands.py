@@ -110,7 +110,8 @@ def check_rights(context: Context, followers: Iterable[KnownAccount]) -> None:
     for follower in followers:
         if not follower.can_trade:
             raise Refusal(
-                f"{follower.shown} cannot follow: its consent covers reading only. Add it again with trading allowed: "
+                f"{follower.shown} cannot follow: when it was added, its consent covered reading only, or its broker "
+                "let it open nothing (`cmam account show` names its access). Add it again once both allow trading: "
                 "`cmam account add`."
             )
         view = context.views.get(follower.account)

@@ -125,7 +125,7 @@ def test_nothing_is_done_where_only_the_difference_is_asked_for(desk: Desk) -> N
     [
         ("2", {}, r"alpha:2 follows in Main already: `cmam profile set Main --follower alpha:2`"),
         ("1", {}, "alpha:1 leads here, and cannot follow itself"),
-        ("6", {}, "consent covers reading only"),
+        ("6", {}, "consent covered reading only"),
         ("9", {}, "no account '9'"),
         ("4", {"volume.amount": "-1", "side": "up"}, r"volume.amount: (?s:.*)side: expected one of"),
         ("4", {"volume.min": "2", "volume.max": "1"}, "at least volume.min = 2"),
@@ -194,5 +194,5 @@ def test_a_follower_that_may_only_read_by_now_holds_up_no_other(desk: Desk) -> N
     (_, event), *_ = desk.does("profile.follower.remove", profile="main", follower="2", copies="close").events
     assert isinstance(event, LinkRemoved)
     assert set(desk.followers()) == {3, 4}
-    with pytest.raises(Refusal, match="its consent covers reading only"):
+    with pytest.raises(Refusal, match="its consent covered reading only"):
         desk.adds("6")
