@@ -10,14 +10,11 @@ from cmam.domain.belief.holdings import fills_on
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ExecutionSeen, Wait
 from cmam.domain.folds.booking_shares import (
-    awaiting_levels_of_net,
     book_share,
     is_close_of,
-    is_given_up_with_stop,
     is_ordered_by_share,
-    losers_priced,
+    note_on_others,
     share_of_refused,
-    shares_with_theirs,
 )
 from cmam.domain.folds.joining import PROTECTION_US, as_held, joined
 from cmam.domain.values.commands import CommandKind
@@ -26,7 +23,7 @@ from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import copied, replace
 from cmam.domain.values.rules.levels import OWN_LEVELS
-from cmam.domain.values.rules.nets import FILLS_BY_DEALS, ORDERS_LEVELS_OF_NETS, SHARES_ARE_PRICED
+from cmam.domain.values.rules.nets import FILLS_BY_DEALS
 from cmam.domain.values.rules.resting import GROWN_WHILE_RESTING
 from cmam.domain.values.rules.sight import DEALS_COUNT, ENDS_ARE_PRICED, FILLS_ARE_SHOWN
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus
@@ -67,8 +64,6 @@ def match_copy(
     was_held = copy.position is not None
     if copy.share:
         view = book_share(view, copy, event, intent, deal, at_us)
-        if deal is not None and intent is not None and is_given_up_with_stop(copy, intent):
-            view = awaiting_levels_of_net(view, copy, at_us)
         copy = view.copies[copy.key]
     known = copy
     if order is not None and order.type.is_pending and not order.closing:
@@ -93,11 +88,7 @@ def match_copy(
         if is_fill and view.rules >= OWN_LEVELS:
             copy = _awaiting_levels(copy, event, at_us, is_first=not was_held)
     view = view if copy is known else put(view, copy)
-    if copy.share and deal is not None and intent is None and view.rules >= SHARES_ARE_PRICED:
-        view = losers_priced(view, copy, deal)
-    if copy.share and deal is None and event.is_server_event and view.rules >= ORDERS_LEVELS_OF_NETS:
-        view = shares_with_theirs(view, copy, at_us)
-    return view
+    return note_on_others(view, copy, event, intent, deal, at_us) if copy.share else view
 
 
 def _ended_at(view: AccountView, deal: Deal | None) -> AccountView:

@@ -18,6 +18,7 @@ from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules.nets import (
     NETS_ARE_BEHIND,
+    ORDERS_LEVELS_OF_NETS,
     REST_COUNTED_ONCE,
     SHARES_ARE_PRICED,
     TURNED_NETS,
@@ -28,6 +29,28 @@ from cmam.domain.values.trades import Deal, Order, OrderStatus
 
 
 def book_share(
+    view: AccountView, copy: Copy, event: ExecutionSeen, intent: Intent | None, deal: Deal | None, at_us: int
+) -> AccountView:
+    """What an execution says of a share; where its order carries a stop to the net, all shares of that await it."""
+    booked = _booked(view, copy, event, intent, deal, at_us)
+    if deal is not None and intent is not None and _is_given_up_with_stop(copy, intent):
+        return _awaiting_levels_of_net(booked, copy, at_us)
+    return booked
+
+
+def note_on_others(
+    view: AccountView, copy: Copy, event: ExecutionSeen, intent: Intent | None, deal: Deal | None, at_us: int
+) -> AccountView:
+    """What an execution of a share says of the other shares of its net: what some have lost by it, and at which price,
+    or the levels that all have now."""
+    if deal is not None:
+        is_nobodys = intent is None and view.rules >= SHARES_ARE_PRICED
+        return _losers_priced(view, copy, deal) if is_nobodys else view
+    is_brokers = event.is_server_event and view.rules >= ORDERS_LEVELS_OF_NETS
+    return _shares_with_theirs(view, copy, at_us) if is_brokers else view
+
+
+def _booked(
     view: AccountView, copy: Copy, event: ExecutionSeen, intent: Intent | None, deal: Deal | None, at_us: int
 ) -> AccountView:
     """On a netted account a copy is a part of the net: it grows and shrinks by the deals of its own orders.
@@ -135,7 +158,7 @@ def is_told_ahead(view: AccountView, intent: Intent, event: ExecutionSeen) -> bo
     return filled > executed > 0 and (net_held(view, symbol) - net_of_ledger(view, symbol)) * sign <= 0
 
 
-def losers_priced(view: AccountView, copy: Copy, deal: Deal) -> AccountView:
+def _losers_priced(view: AccountView, copy: Copy, deal: Deal) -> AccountView:
     """The shares that lose by a deal that none of them asked for, with its price."""
     for share, _ in tuple(losses(view, copy.symbol)):
         if share.side is not deal.side and share.close_price != deal.price:
@@ -151,13 +174,13 @@ def is_close_of(view: AccountView, copy: Copy, deal: Deal) -> bool:
     return deal.close is not None
 
 
-def is_given_up_with_stop(copy: Copy, intent: Intent) -> bool:
+def _is_given_up_with_stop(copy: Copy, intent: Intent) -> bool:
     """Whether an order by which a share gives up what it holds carries a stop, which becomes that of the net."""
     command = intent.command
     return command.kind is CommandKind.ADD and command.side is not copy.side and command.relative_stop is not None
 
 
-def awaiting_levels_of_net(view: AccountView, copy: Copy, at_us: int) -> AccountView:
+def _awaiting_levels_of_net(view: AccountView, copy: Copy, at_us: int) -> AccountView:
     """All shares of a net of which the broker sets the levels that an order of one of them carried: that one ends."""
     for share in tuple(view.copies.values()):
         if share.share and share.symbol == copy.symbol:
@@ -165,7 +188,7 @@ def awaiting_levels_of_net(view: AccountView, copy: Copy, at_us: int) -> Account
     return view
 
 
-def shares_with_theirs(view: AccountView, copy: Copy, at_us: int) -> AccountView:
+def _shares_with_theirs(view: AccountView, copy: Copy, at_us: int) -> AccountView:
     """The shares of a net on which the broker has set what the order of one of them carried."""
     held = view.positions.get(copy.position) if copy.position is not None else None
     shares = [share for share in view.copies.values() if share.share and share.position == copy.position]
