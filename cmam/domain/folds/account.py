@@ -281,8 +281,7 @@ def _take_rules(view: AccountView, event: RulesBegan) -> AccountView:
 def _note_restore(view: AccountView, before_us: int, at_us: int) -> AccountView:
     """What the log knows is as old as its last record, and out of sight since."""
     seen_us = before_us if view.health is Health.RECONCILED else view.in_sight_us
-    long = view.version
-    return replace(view, restored_us=at_us, restored_version=long, health=Health.DOWN, in_sight_us=seen_us)
+    return replace(view, restored_us=at_us, restored_version=view.version, health=Health.DOWN, in_sight_us=seen_us)
 
 
 def _take_sent(view: AccountView, event: IntentSent, at_us: int) -> AccountView:
