@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from cmam import office
 from cmam.checkup import Connect, connector, sentence_and_cure
-from cmam.clock import Clock
 from cmam.config.home import Home
 from cmam.config.secret import Secret
 from cmam.config.settings import ApiSettings
@@ -59,11 +58,11 @@ def pair_of(given: GivenTokens, *, now: int) -> TokenPair:
     return TokenPair(given.access, given.refresh, issued_at=now, expires_at=expires_at)
 
 
-def look(api: ApiSettings, application: Application | None, pair: TokenPair, *, dial: Connect | None = None) -> Seen:
+def look(api: ApiSettings, application: Application | None, pair: TokenPair) -> Seen:
     """Ask the API which accounts a token opens and what they are; raises NothingOpened, Refused or CannotConnect."""
     if application is None:
         raise NothingOpened("No application is configured yet: run `cmam api configure` first.")
-    dial = dial or connector(api)
+    dial = connector(api)
     consent = _ask(dial, api, application, pair.access, is_live=False)
     if not consent.accounts:
         raise NothingOpened(
@@ -118,7 +117,7 @@ def _profiles_of(registry: Registry, account: AccountId) -> tuple[str, ...]:
     )
 
 
-def keep(home: Home, store: SecretStore, seen: Seen, *, command: str, clock: Clock | None = None) -> Grant:
+def keep(home: Home, store: SecretStore, seen: Seen, *, command: str) -> Grant:
     """Keep the tokens, then the accounts; raises SecretsRefused, StoreHeld or a StoreError."""
     kept: list[Grant] = []
 
@@ -132,7 +131,7 @@ def keep(home: Home, store: SecretStore, seen: Seen, *, command: str, clock: Clo
     store.update(change)
     (grant,) = kept
     entries = [_entry(account, grant) for account in seen.consent.accounts]
-    office.carry_out(home, {"command": "account.add", "accounts": entries}, command=command, clock=clock)
+    office.carry_out(home, {"command": "account.add", "accounts": entries}, command=command)
     return grant
 
 

@@ -14,7 +14,7 @@ PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
 
-def write_whole(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Replace `path` by `content`, durably: a crash or a full disk at any step leaves the old file or the new one.
 
     The new bytes are written beside the old, forced to disk, moved over them, and the move is forced to disk too.
@@ -26,10 +26,10 @@ def write_whole(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None
         raise OSError(errno.EINVAL, "this is a folder or a device, and no file", str(path))
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)  # left by a process that was killed here
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
     try:
         try:
-            os.fchmod(descriptor, mode)  # whatever the umask says
+            os.fchmod(descriptor, PRIVATE_FILE)  # whatever the umask says
             _write_all(descriptor, content)
             os.fsync(descriptor)
         finally:

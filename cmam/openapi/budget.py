@@ -130,13 +130,13 @@ class _Pause:
 class Budget:
     """The window, the lanes, and who waits in them."""
 
-    def __init__(self, limit: int, *, historical_limit: int = HISTORICAL_LIMIT) -> None:
+    def __init__(self, limit: int) -> None:
         assert limit > RESERVED, f"expected a limit of at least {RESERVED + 1}, one slot being reserved; found {limit}"
         self._guard = Guard()
         self._window = Window(limit, self._guard)
-        self._historical = Window(historical_limit, self._guard)
+        self._historical = Window(HISTORICAL_LIMIT, self._guard)
         self._idle = Window(max(1, limit // IDLE_PARTS), self._guard)
-        self._idle_historical = Window(max(1, historical_limit // IDLE_PARTS), self._guard)
+        self._idle_historical = Window(max(1, HISTORICAL_LIMIT // IDLE_PARTS), self._guard)
         self._lanes = {lane: LaneQueue() for lane in Lane}
         self._numbers = 0
         self._waiting: dict[int, Item] = {}

@@ -86,12 +86,10 @@ class Enquiry:
         endpoint: Endpoint,
         *,
         wait: Callable[[float], object] | None = None,
-        answer_s: float = ANSWER_S,
     ) -> None:
         self._transport = transport
         self._endpoint = endpoint
         self._wait = wait or threading.Event().wait
-        self._answer_s = answer_s
         self._deframer = Deframer()
         self._bodies: list[bytes] = []
         self._asked = 0
@@ -190,7 +188,7 @@ class Enquiry:
         self._asked += 1
         name = f"enquiry-{os.getpid()}-{self._asked}"  # others hear what it causes, and may be asking too (FACTS §4.7)
         wanted, account = catalogue.type_of(answer), catalogue.account_of(message)
-        watch = threading.Timer(self._answer_s, self._transport.close)
+        watch = threading.Timer(ANSWER_S, self._transport.close)
         watch.daemon = True
         try:
             watch.start()
@@ -227,7 +225,7 @@ class Enquiry:
     def _silent(self, what: str, error: Exception) -> CannotConnect:
         return CannotConnect(
             ConnectStep.TLS,
-            f"{self._endpoint} gave no answer to {what} within {self._answer_s:.0f} s: {error}.",
+            f"{self._endpoint} gave no answer to {what} within {ANSWER_S:.0f} s: {error}.",
             "Check that host and port are those of the Open API (cmam api show), and try again.",
         )
 

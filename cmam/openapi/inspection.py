@@ -52,9 +52,8 @@ class Inspection(Enquiry):
         now_us: Callable[[], int],
         *,
         wait: Callable[[float], object] | None = None,
-        answer_s: float = 15.0,
     ) -> None:
-        super().__init__(transport, endpoint, wait=wait, answer_s=answer_s)
+        super().__init__(transport, endpoint, wait=wait)
         self._now_us = now_us
         self._board = QuoteBoard()
 

@@ -280,7 +280,7 @@ MUTATIONS = (
     ),
     Mutation(
         "another session's order is taken for the answer to ours",
-        "cmam/domain/folds/booking.py",
+        "cmam/domain/belief/belonging.py",
         "    if event.client_msg_id:\n        return view.intents.get(IntentId(event.client_msg_id))\n",
         "    if view.intents:\n        return next(iter(view.intents.values()))\n",
         (UNIT + "domain/test_findings.py",),

@@ -80,8 +80,13 @@ def _set_up(client: Client) -> list[str]:
             raise NotToBeHad("npm is not on this machine")
         _run([npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", *client.packages], client)
     else:
-        _run([_python(client.python), "-m", "venv", str(client.folder / "venv")], client)
-        _run([*command, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *client.packages], client)
+        python = _python(client.python)
+        lacks_pip = _fails([python, "-c", "import pip"])
+        folder = str(client.folder / "venv")
+        _run([python, "-m", "venv", folder, *(() if lacks_pip else ("--without-pip",))], client)
+        pip = [*command, "-m", "pip"] if lacks_pip else [python, "-m", "pip", "--python", command[0]]
+        # To install pip anew and to compile what no session imports takes longer than the session.
+        _run([*pip, "install", "--quiet", "--disable-pip-version-check", "--no-compile", *client.packages], client)
     stamp.write_text(json.dumps(wanted))
     return command
 
@@ -100,10 +105,13 @@ def _python(least: tuple[int, int]) -> str:
     names = [f"python3.{minor}" for minor in range(least[1], least[1] + 4)]
     kept = sorted((Path.home() / ".pyenv" / "versions").glob("3.*/bin/python3"), reverse=True)
     for candidate in (*filter(None, map(shutil.which, names)), *map(str, kept)):
-        check = f"import sys, venv, ensurepip; sys.exit(sys.version_info[:2] < {least!r})"
-        if subprocess.run([candidate, "-c", check], capture_output=True, check=False).returncode == 0:
+        if not _fails([candidate, "-c", f"import sys, venv, ensurepip; sys.exit(sys.version_info[:2] < {least!r})"]):
             return candidate
     raise NotToBeHad(f"Python {least[0]}.{least[1]} or newer is not on this machine")
+
+
+def _fails(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode != 0
 
 
 def _run(command: list[str], client: Client) -> None:

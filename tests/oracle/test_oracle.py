@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 
 from cmam.actors.accounts import account
@@ -159,36 +162,25 @@ def test_a_crowd_whose_settings_change_under_way_loses_nothing_and_leaves_nothin
     assert verify(day.book.log.read_all()).is_identical
 
 
-def test_the_oracle_sees_what_is_not_by_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By rules of number 4 large parts stayed open and growth was not cut off: the day of seed 8 has both.
-
-    A market copy of a fill was waiting for a stop that never came until it was too old: the orders of seed 23 have one.
-    By those of number 5 a target too near had an open refused: seed 2 has one. By those of number 6 orders of a netted
-    leader rested though they fill into his position: that of seed 310 has some. By those of number 8 a share of which
-    rounding up had left nothing was bought anew: the nets of seed 8001 have one. By those of number 9 copies kept the
-    rounding of parts that was set when they were opened: the changes of seed 1 meet one.
-    """
-    monkeypatch.setattr(account, "RULES", 4)
-    day = Day(8)
-    day.run()
-    assert any("grew by" in line for line in day.wrong)
-    assert any("reduced from" in line for line in day.wrong)
-    orders = OrderDay(23)
-    orders.run()
-    assert any("copied, and nothing is there" in line for line in orders.wrong)
-    monkeypatch.setattr(account, "RULES", 5)
-    day = Day(2)
-    day.run()
-    assert any("refused PROTECTION_IS_TOO_CLOSE_TO_MARKET" in line for line in day.wrong)
-    monkeypatch.setattr(account, "RULES", 6)
-    leaders = LeaderDay(310, 14)
-    leaders.run(9)
-    assert any("fills_into_net" in line for line in leaders.wrong)
-    monkeypatch.setattr(account, "RULES", 8)
-    nets = NetDay(8001)
-    nets.run()
-    assert any("grew" in line for line in nets.wrong)
-    monkeypatch.setattr(account, "RULES", 9)
-    changes = ChangeDay(1)
-    changes.run()
-    assert any("reduced from" in line for line in changes.wrong)
+@pytest.mark.parametrize(
+    ("rules", "day", "steps", "words"),
+    [
+        pytest.param(4, partial(Day, 8), 11, ("grew by", "reduced from"), id="large parts stay open, growth uncut"),
+        pytest.param(4, partial(OrderDay, 23), 1, ("copied, and nothing is there",), id="waits for a stop in vain"),
+        pytest.param(
+            5, partial(Day, 2), 10, ("refused PROTECTION_IS_TOO_CLOSE_TO_MARKET",), id="a target too near is asked for"
+        ),
+        pytest.param(6, partial(LeaderDay, 310, 14), 6, ("fills_into_net",), id="what fills into a net rests"),
+        pytest.param(8, partial(NetDay, 8001), 10, ("grew",), id="a share of nothing is bought anew"),
+        pytest.param(9, partial(ChangeDay, 1), 2, ("reduced from",), id="parts are rounded as was set at the open"),
+    ],
+)
+def test_the_oracle_sees_what_is_not_by_the_rules(
+    monkeypatch: pytest.MonkeyPatch, rules: int, day: Callable[[], Day | NetDay], steps: int, words: tuple[str, ...]
+) -> None:
+    """What older numbers of the rules did otherwise is told of a day that has it, of as many steps as it takes."""
+    monkeypatch.setattr(account, "RULES", rules)
+    seen = day()
+    seen.run(steps)
+    for told in words:
+        assert any(told in line for line in seen.wrong)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from cmam.domain.belief import belonging
 from cmam.domain.events import CopyTouched
-from cmam.domain.folds import booking
 from cmam.domain.values.rules.sight import CLOSES_BY_TERMS
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, SELL
@@ -56,7 +56,7 @@ def test_a_second_part_does_not_wait_until_the_first_one_is_looked_up(
 ) -> None:
     """A close was unknown until it was asked about, twenty seconds later, and the next one waited for that."""
     assert _held_after_two_parts(netted=netted) == [VOLUME // 2]
-    monkeypatch.setattr(booking, "CLOSES_BY_TERMS", NEVER)
+    monkeypatch.setattr(belonging, "CLOSES_BY_TERMS", NEVER)
     assert _held_after_two_parts(netted=netted) != [VOLUME // 2]
 
 
@@ -79,7 +79,7 @@ def _held_after_a_turn() -> list[int]:
 def test_a_part_that_a_close_has_taken_before_its_net_turned_is_its_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     """It was nobody's, the close counted as absent, and the share was closed once more, whole."""
     assert _held_after_a_turn() == [-5 * VOLUME // 2]
-    monkeypatch.setattr(booking, "CLOSES_BY_TERMS", NEVER)
+    monkeypatch.setattr(belonging, "CLOSES_BY_TERMS", NEVER)
     assert _held_after_a_turn() != [-5 * VOLUME // 2]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.deciding import decide
-from cmam.domain.folds import account, booking, decided
+from cmam.domain.folds import account, booking_shares, decided
 from cmam.domain.turns import touching
 from tests.stranger.books import BUY, SELL
 from tests.stranger.habits import Habits
@@ -37,7 +37,7 @@ def _target_of_two() -> int:
 def test_the_target_of_one_share_does_not_stay_on_the_net_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """What both want had been asked for before, and confirmed: the broker sets the target behind it."""
     assert _target_of_two() == 0
-    monkeypatch.setattr(booking, "ORDERS_LEVELS_OF_NETS", 99)
+    monkeypatch.setattr(booking_shares, "ORDERS_LEVELS_OF_NETS", 99)
     assert _target_of_two() > 0
 
 

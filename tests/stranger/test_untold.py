@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cmam.domain.events import CopyTouched
-from cmam.domain.folds import booking
+from cmam.domain.folds import booking_shares
 from cmam.domain.turns import settling
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.store.past.replay import verify
@@ -131,5 +131,5 @@ def test_parts_of_a_share_that_a_history_has_told_first_are_its_own(monkeypatch:
     monkeypatch.setattr(settling, "NETS_ARE_BEHIND", 99)
     assert _held_after_a_cut(netted=True)[1]
     monkeypatch.setattr(settling, "NETS_ARE_BEHIND", 11)
-    monkeypatch.setattr(booking, "NETS_ARE_BEHIND", 99)
+    monkeypatch.setattr(booking_shares, "NETS_ARE_BEHIND", 99)
     assert _held_after_a_cut(netted=True)[1]

@@ -49,10 +49,11 @@ def test_links_lead_somewhere(path: Path) -> None:
     assert not missing
 
 
-def test_the_way_of_one_copy_leads_through_what_is_there(root: Path) -> None:
+@pytest.mark.parametrize("heading", ["The way of one copy", "The way of a fact"])
+def test_the_ways_of_the_map_lead_through_what_is_there(root: Path, heading: str) -> None:
     """Each file that the map names is there, and defines what the map names beside it."""
     page = (root / "docs/architecture.md").read_text(encoding="utf-8")
-    way = page.partition("## The way of one copy")[2].partition("\n## ")[0]
+    way = page.partition(f"## {heading}")[2].partition("\n## ")[0]
     rows = re.findall(r"^\|[^|]+\| (`[^|]+`) \| (`[^|]+`) \|$", way, re.MULTILINE)
     assert rows
     for files, names in rows:

@@ -17,10 +17,10 @@ from cmam.actors.asking.listing import Found
 from cmam.actors.asking.preparation import PATIENCE, Kind, Preparation, retry_us
 from cmam.actors.asking.question import Question
 from cmam.clock import SECOND_US
+from cmam.domain.belief.belonging import position_of
 from cmam.domain.belief.holdings import with_trailed
 from cmam.domain.belief.nameless import lacks_name, told_by_name
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
-from cmam.domain.folds.booking import position_of
 from cmam.domain.repair.twins import Seen, seen
 from cmam.domain.turns import absences
 from cmam.domain.turns.timing import lookup_due, needs_history

@@ -193,7 +193,6 @@ def market_price(draft: Draft) -> Price | None:
 
 def _carry(draft: Draft, asked: Plan, entry: Price | None) -> Reason | None:
     """Turn the levels into distances; a level that the market or the entry has passed ends the open."""
-    spec, policy = draft.symbol, draft.policy
     if asked.fixed_stop is not None:
         draft.stop = _fixed(draft, asked.fixed_stop)
     if asked.fixed_target is not None:
@@ -202,7 +201,7 @@ def _carry(draft: Draft, asked: Plan, entry: Price | None) -> Reason | None:
     if is_bare and draft.view.rules < BARE_ARE_LATE:
         return None
     shift = draft.shift if draft.is_pending else None
-    if policy.levels is LevelsMode.PRICE:
+    if draft.policy.levels is LevelsMode.PRICE:
         shift = Distance(0)
     elif draft.is_late and not draft.is_pending:
         shift = quote_shift(draft, of_any_age=is_bare)  # what carries no level yet may be carried by the fills
@@ -216,14 +215,20 @@ def _carry(draft: Draft, asked: Plan, entry: Price | None) -> Reason | None:
     if entry is None:
         draft.note("entry", "-", "no price to count the distance of a level from")
         return Reason.STALE_INPUT
-    passed = Reason.LEVEL_PASSED if draft.is_late or policy.levels is LevelsMode.PRICE else Reason.LEVEL_WRONG_SIDE
+    return _count_from(draft, asked, entry, shift or Distance(0))
+
+
+def _count_from(draft: Draft, asked: Plan, entry: Price, shift: Distance) -> Reason | None:
+    """Count both levels as distances from the entry."""
+    spec = draft.symbol
+    is_by_market = draft.is_late or draft.policy.levels is LevelsMode.PRICE
     for name, level, is_stop in (("stop", asked.stop, True), ("target", asked.target, False)):
         if level is None:
             continue
-        away = distance(spec, draft.side, entry, level + (shift or 0), is_stop=is_stop)
+        away = distance(spec, draft.side, entry, level + shift, is_stop=is_stop)
         draft.note(f"{name}_distance", price_text(away, spec.digits), f"from {price_text(entry, spec.digits)}")
         if away <= 0:
-            return passed
+            return Reason.LEVEL_PASSED if is_by_market else Reason.LEVEL_WRONG_SIDE
         if is_stop:
             draft.stop = Distance(away)
         else:

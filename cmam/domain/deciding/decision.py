@@ -46,6 +46,20 @@ def skip(draft: Draft, reason: Reason) -> Decision:
     return Decision(verdict=verdict, reason=reason, symbol=draft.spec, working=tuple(draft.working))
 
 
+def asked_for(draft: Draft, side: Side, goal: Goal, command: Command | None) -> Decision:
+    """A copy of the draft's volume, and what is to be asked of the broker for it, if that can be asked now."""
+    return Decision(
+        verdict=Verdict.COPY,
+        symbol=draft.spec,
+        side=side,
+        volume=draft.volume,
+        goal=goal,
+        command=command,
+        working=tuple(draft.working),
+        not_after_us=draft.not_after_us,
+    )
+
+
 def retarget(goal: Goal, target: Fraction, leader_volume: Volume) -> Goal:
     """A goal with another target."""
     return replace(

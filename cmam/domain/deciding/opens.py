@@ -9,7 +9,7 @@ from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.arithmetic import fraction_text
 from cmam.domain.deciding.carrying import entry_price
-from cmam.domain.deciding.decision import Decision, retarget, skip
+from cmam.domain.deciding.decision import Decision, asked_for, retarget, skip
 from cmam.domain.deciding.draft import Draft
 from cmam.domain.deciding.inputs import WARM_US
 from cmam.domain.deciding.opening import first_reason
@@ -63,16 +63,7 @@ def open_now(draft: Draft) -> Decision:
         base_price=draft.base_price,
         slippage_points=policy.max_slippage if draft.base_price is not None else None,
     )
-    return Decision(
-        verdict=Verdict.COPY,
-        symbol=draft.spec,
-        side=draft.side,
-        volume=draft.volume,
-        goal=goal,
-        command=command,
-        working=tuple(draft.working),
-        not_after_us=draft.not_after_us,
-    )
+    return asked_for(draft, draft.side, goal, command)
 
 
 def patient(draft: Draft, found: Reason | Wait | None) -> Reason | Wait | None:
@@ -251,13 +242,4 @@ def add_now(draft: Draft, copy: Copy, grown: Fraction) -> Decision:
             base_price=draft.base_price,
             slippage_points=draft.policy.max_slippage if draft.base_price is not None else None,
         )
-    return Decision(
-        verdict=Verdict.COPY,
-        symbol=draft.spec,
-        side=copy.side,
-        volume=draft.volume,
-        goal=goal,
-        command=command,
-        working=tuple(draft.working),
-        not_after_us=draft.not_after_us,
-    )
+    return asked_for(draft, copy.side, goal, command)

@@ -8,7 +8,7 @@ from cmam.domain.belief.copies import Copy, CopyState
 from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.amounts import sized, whole_of_open
 from cmam.domain.deciding.carrying import pending_type
-from cmam.domain.deciding.decision import COPY_FINISHED, Decision, retarget, skip
+from cmam.domain.deciding.decision import COPY_FINISHED, Decision, asked_for, retarget, skip
 from cmam.domain.deciding.draft import Draft
 from cmam.domain.deciding.opening import AMEND_RULES, OPEN_RULES, first_reason
 from cmam.domain.deciding.opens import closing_of, open_goal, patient, stand_back
@@ -108,16 +108,7 @@ def place_now(draft: Draft) -> Decision:
         ahead_us=policy.pending_ahead_ms * 1_000,
         outside_us=outside,
     )
-    return Decision(
-        verdict=Verdict.COPY,
-        symbol=draft.spec,
-        side=draft.side,
-        volume=draft.volume,
-        goal=goal,
-        command=place_command(draft.side, draft.symbol, terms),
-        working=tuple(draft.working),
-        not_after_us=draft.not_after_us,
-    )
+    return asked_for(draft, draft.side, goal, place_command(draft.side, draft.symbol, terms))
 
 
 def decide_amended(draft: Draft, copy: Copy) -> Decision:
@@ -131,43 +122,21 @@ def decide_amended(draft: Draft, copy: Copy) -> Decision:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     if is_part and copy.ended_order:
         return _amended_ahead(change, copy)
-    rests_on = is_part
     draft.is_pending, draft.copy = True, copy
     spec = draft.view.specs.get(copy.symbol)
     if spec is None:
         return Decision(verdict=Verdict.NONE, reason=Reason.UNMAPPED_SYMBOL)
     exact = Fraction(copy.goal.whole * change.volume, copy.goal.leader_whole or change.volume or 1)
-    volume = on_step = spec.floor_volume(int(exact))
-    most = spec.floor_volume(spec.max_volume)
-    if 0 < most < volume and draft.view.rules >= AMENDED_AS_ALLOWED:
-        draft.note("volume", units_text(most), f"the most that an order of {spec.name} may have by now")
-        volume = most
+    on_step = spec.floor_volume(int(exact))
     is_exact = draft.view.rules >= EXACT_ORDERS
-    present = copy.goal.terms.volume if is_exact else copy.goal.whole
-    reason = _amend_reason(draft, spec, grows=volume > present)
-    if _may_tell_soon(draft, reason):
+    allowed = _amended_volume(draft, spec, on_step, copy.goal.terms.volume if is_exact else copy.goal.whole)
+    if allowed is None:
         return _amended_later(draft, copy)
-    grows_less = reason is None and present < draft.volume < volume
-    if grows_less and draft.view.rules >= GROWN_AS_OPENED:
-        volume = draft.volume
-    elif volume > present and (reason is not None or draft.volume < volume):
-        why = reason.value if reason is not None else "too large"
-        volume = present
-        draft.working.clear()
-        draft.note("volume", units_text(volume), f"a larger volume does not pass the gates of an open: {why}")
-        reason = _amend_reason(draft, spec, grows=False)
-        if _may_tell_soon(draft, reason):
-            return _amended_later(draft, copy)
-    if reason is None and draft.add_volume is not None and draft.view.rules >= WIDENED_ORDERS:
-        found = sized(draft)
-        reason = found if isinstance(found, Reason) else None
-        volume = min(volume, draft.volume)
-    if reason is None and volume < spec.min_volume:
-        reason = Reason.BELOW_MINIMUM
+    volume, reason = allowed
     goal = retarget(copy.goal, Fraction(volume), change.volume)
     whole = Volume(int(exact)) if is_exact and volume == on_step else volume  # else each amendment would round again
     goal = replace(goal, terms=None, whole=whole, leader_whole=change.volume)
-    if rests_on and (reason is not None or volume <= copy.volume):  # what has filled is held, what rests ends
+    if is_part and (reason is not None or volume <= copy.volume):  # what has filled is held, what rests ends
         return Decision(verdict=Verdict.COPY, reason=reason, goal=goal, working=tuple(draft.working))
     if reason is not None:
         goal = replace(retarget(copy.goal, Fraction(0), Volume(0)), terms=None)
@@ -178,6 +147,41 @@ def decide_amended(draft: Draft, copy: Copy) -> Decision:
     if goal == copy.goal:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     return Decision(verdict=Verdict.COPY, volume=volume, goal=goal, working=tuple(draft.working))
+
+
+def _amended_volume(
+    draft: Draft, spec: SymbolSpec, wanted: Volume, present: Volume
+) -> tuple[Volume, Reason | None] | None:
+    """How much of the order may rest, and why it may not rest at all; None where that is known soon.
+
+    What makes it larger passes the gates of an open; where it does not, it stays as large as it is.
+    """
+    volume = wanted
+    most = spec.floor_volume(spec.max_volume)
+    if 0 < most < volume and draft.view.rules >= AMENDED_AS_ALLOWED:
+        draft.note("volume", units_text(most), f"the most that an order of {spec.name} may have by now")
+        volume = most
+    reason = _amend_reason(draft, spec, grows=volume > present)
+    if _may_tell_soon(draft, reason):
+        return None
+    grows_less = reason is None and present < draft.volume < volume
+    if grows_less and draft.view.rules >= GROWN_AS_OPENED:
+        volume = draft.volume
+    elif volume > present and (reason is not None or draft.volume < volume):
+        why = reason.value if reason is not None else "too large"
+        volume = present
+        draft.working.clear()
+        draft.note("volume", units_text(volume), f"a larger volume does not pass the gates of an open: {why}")
+        reason = _amend_reason(draft, spec, grows=False)
+        if _may_tell_soon(draft, reason):
+            return None
+    if reason is None and draft.add_volume is not None and draft.view.rules >= WIDENED_ORDERS:
+        found = sized(draft)
+        reason = found if isinstance(found, Reason) else None
+        volume = min(volume, draft.volume)
+    if reason is None and volume < spec.min_volume:
+        reason = Reason.BELOW_MINIMUM
+    return volume, reason
 
 
 def _with_own_levels(draft: Draft, copy: Copy, terms: Terms) -> Terms:

@@ -2,8 +2,8 @@
 
 A fold never raises: it takes whatever history holds. Copies and intents are those in which this account follows; as a
 leader it has only positions and orders. The folds themselves stand by concept, beside this file and in `belief`:
-`belief/holdings` (what the broker shows), `intents` (what we asked for and what became of it), `booking` (which report
-belongs to which request and copy), `catching_up` (what came of them that nobody reported).
+`belief/holdings` (what the broker shows), `intents` (what we asked for and what became of it), `booking` (what a report
+makes of the request and the copy it belongs to), `catching_up` (what came of them that nobody reported).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cmam.domain.belief import restored
+from cmam.domain.belief.belonging import intent_of
 from cmam.domain.belief.copies import IntentState
 from cmam.domain.belief.holdings import (
     as_told,
@@ -76,7 +77,8 @@ from cmam.domain.events import (
     TrailingStopMoved,
 )
 from cmam.domain.folds.afterwards import note_losses, note_unpriced, take_closes
-from cmam.domain.folds.booking import intent_of, is_told_ahead, match_copy, match_intent
+from cmam.domain.folds.booking import match_copy, match_intent
+from cmam.domain.folds.booking_shares import is_told_ahead
 from cmam.domain.folds.catching_up import adopt_unknown, refresh_copies
 from cmam.domain.folds.decided import take_attempt, take_decision
 from cmam.domain.folds.endings import finish, stop_out, touch, wake_copy
@@ -279,8 +281,7 @@ def _take_rules(view: AccountView, event: RulesBegan) -> AccountView:
 def _note_restore(view: AccountView, before_us: int, at_us: int) -> AccountView:
     """What the log knows is as old as its last record, and out of sight since."""
     seen_us = before_us if view.health is Health.RECONCILED else view.in_sight_us
-    long = view.version
-    return replace(view, restored_us=at_us, restored_version=long, health=Health.DOWN, in_sight_us=seen_us)
+    return replace(view, restored_us=at_us, restored_version=view.version, health=Health.DOWN, in_sight_us=seen_us)
 
 
 def _take_sent(view: AccountView, event: IntentSent, at_us: int) -> AccountView:

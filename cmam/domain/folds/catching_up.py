@@ -10,7 +10,7 @@ from cmam.domain.belief.copies import Copy, CopyState, Intent
 from cmam.domain.belief.shares import rejoined
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import Reconciled
-from cmam.domain.folds.booking import as_held, attach
+from cmam.domain.folds.joining import as_held, attach
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId
 from cmam.domain.values.naming import read_label

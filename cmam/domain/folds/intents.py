@@ -18,7 +18,7 @@ from cmam.domain.events import (
 )
 from cmam.domain.folds import growth
 from cmam.domain.folds.afterwards import noted, with_lost_close
-from cmam.domain.folds.booking import PROTECTION_US
+from cmam.domain.folds.joining import PROTECTION_US
 from cmam.domain.market.sessions import is_open, next_open
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import SWEEPS, IntentId, SymbolId

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from cmam.domain.belief.belonging import copy_of, intent_of
 from cmam.domain.belief.copies import CopyKey, Intent, LostClose
 from cmam.domain.belief.shares import closed_by
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, Event, ExecutionSeen, Reconciled
 from cmam.domain.folds.afterwards import had_part, is_of, lost_by, of_lost_closes, of_position
-from cmam.domain.folds.booking import copy_of, intent_of
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import LinkId, OrderId, PositionId, SourceKey
 from cmam.domain.values.naming import read_label

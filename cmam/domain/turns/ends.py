@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from cmam.domain.belief.belonging import intent_of
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState, IntentState
 from cmam.domain.belief.shares import is_untold, losses, net_of_ledger, shares_of, unclaimed
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import CopyFinished, CopyTouched, Event, ExecutionSeen, IntentSettled, Outcome, Reconciled, Wait
-from cmam.domain.folds.booking import intent_of
 from cmam.domain.folds.intents import POSITION_GONE
 from cmam.domain.turns.making import TurnInTheMaking
 from cmam.domain.values.commands import Command, CommandKind

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cmam.domain.belief.belonging import intent_of
 from cmam.domain.belief.copies import Copy, Intent, IntentState
 from cmam.domain.belief.nameless import like_another
 from cmam.domain.belief.shares import MOVING, is_untold, shows_less, told_by_net
@@ -20,7 +21,6 @@ from cmam.domain.events import (
     Reconciled,
     RequestRefused,
 )
-from cmam.domain.folds.booking import intent_of
 from cmam.domain.values.codes import CORRECTABLE, TEMPORARY
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.reasons import Reason

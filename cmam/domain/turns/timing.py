@@ -11,7 +11,7 @@ from cmam.domain.belief.refused import is_doubted
 from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import AccountView, InVain
 from cmam.domain.events import AlertHealed, AlertRaised, CopyOverdue, Event, GuardRearmed, Health, IntentOverdue, Wait
-from cmam.domain.folds.booking import PROTECTION_US
+from cmam.domain.folds.joining import PROTECTION_US
 from cmam.domain.profiles.choices import HumanLevels, PendingOutside
 from cmam.domain.profiles.hours import is_within_hours
 from cmam.domain.profiles.link import LinkSettings

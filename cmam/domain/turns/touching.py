@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cmam.domain.belief.belonging import copy_asked, copy_of
 from cmam.domain.belief.copies import Copy, Intent
 from cmam.domain.belief.shares import MOVING, is_untold, losses
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
 from cmam.domain.folds.afterwards import closed_by_deals, of_position, stop_outs
-from cmam.domain.folds.booking import copy_asked, copy_of
 from cmam.domain.folds.unseen import missing
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId, SymbolId

@@ -8,6 +8,7 @@ lost, refused or late answer only delays it.
 
 from __future__ import annotations
 
+from cmam.domain.belief.belonging import copy_asked, copy_of, intent_of
 from cmam.domain.belief.copies import Copy, CopyKey, Intent
 from cmam.domain.belief.restless import ending
 from cmam.domain.belief.shares import with_its_net_first
@@ -37,7 +38,6 @@ from cmam.domain.events import (
     Wait,
 )
 from cmam.domain.folds.account import evolve
-from cmam.domain.folds.booking import copy_asked, copy_of, intent_of
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.turns.another_life import booked
 from cmam.domain.turns.ends import finish_cancelling, finish_idle, finish_if_gone, finish_order

@@ -43,7 +43,7 @@ from cmam.sandbox.wire import certificates
 from cmam.sandbox.wire.driver import Driver
 from cmam.sandbox.wire.line_faults import LineFaults
 from cmam.sandbox.wire.transport import ClientConnection
-from cmam.sandbox.world import NETTED, World
+from cmam.sandbox.world import NETTED
 
 _LOG = logging.getLogger("cmam.sandbox")
 BACKLOG = 1024
@@ -56,10 +56,10 @@ START_S_MAX = 60.0
 class SandboxServer:
     """One sandbox, ready to serve once. Making it reads its files; raises SetUpFault."""
 
-    def __init__(self, options: SandboxOptions, world: World | None = None, clock: Clock | None = None) -> None:
+    def __init__(self, options: SandboxOptions, clock: Clock | None = None) -> None:
         self._options = options
         self._clock = clock if clock is not None else SystemClock()
-        self._world = world if world is not None else setup.read_world(options)
+        self._world = setup.read_world(options)
         self._switches = setup.read_switches(options)
         self._ticks = setup.read_all_ticks(options)
         self._first_broker = self._new_broker()
@@ -292,11 +292,9 @@ def _publish(path: Path, ready: ReadyInfo) -> None:
 
 
 @contextlib.contextmanager
-def run_in_thread(
-    options: SandboxOptions, world: World | None = None, clock: Clock | None = None
-) -> Iterator[ReadyInfo]:
+def run_in_thread(options: SandboxOptions, clock: Clock | None = None) -> Iterator[ReadyInfo]:
     """Run a server beside the caller; leaves no thread, port or file behind. Raises SandboxError."""
-    server = SandboxServer(options, world, clock)
+    server = SandboxServer(options, clock)
     started = threading.Event()
     outcome: list[ReadyInfo | BaseException] = []
     handle: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []

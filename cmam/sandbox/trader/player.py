@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
@@ -157,17 +157,14 @@ def play(
     ready: Mapping[str, Any],
     *,
     speed: float = 1.0,
-    clock: Clock | None = None,
-    on_start: Callable[[], None] = lambda: None,
 ) -> Iterator[Played]:
     """Check the rows against their symbols, then do them, each at its moment; raises BadFile before the first."""
-    clock = clock if clock is not None else SystemClock()
+    clock = SystemClock()
     with ExitStack() as stack:
         traders = _traders(rows, ready, stack, clock)
         faults = list(_faults(rows, traders))
         if faults:
             raise BadFile("\n".join(faults))
-        on_start()
         started = clock.monotonic()
         refs: dict[str | None, dict[str, Placed]] = {name: {} for name in traders}
         for row in rows:

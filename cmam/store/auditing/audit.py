@@ -152,10 +152,9 @@ class Audit(AbstractContextManager["Audit"]):
             line["settings"], line["changed"] = json.loads(row["settings"]), json.loads(row["changed"])
             yield line
 
-    def alerts(self, *, open_only: bool = False) -> Iterator[Line]:
-        """What needed a person's eye, oldest first."""
-        where = "WHERE healed_at IS NULL" if open_only else ""
-        yield from self.query(f"SELECT at, account, kind, text, healed_at FROM alerts {where} ORDER BY position", ())
+    def alerts(self) -> Iterator[Line]:
+        """What needed a person's eye, oldest first; `healed_at` is null of what still does."""
+        yield from self.query("SELECT at, account, kind, text, healed_at FROM alerts ORDER BY position", ())
 
     def notes(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
         """What explains copies but is no decision about one: latches, people's hands, findings, rebuilt ones."""

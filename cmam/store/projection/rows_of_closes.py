@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from cmam.domain.belief.belonging import intent_of
 from cmam.domain.belief.copies import Copy, CopyKey
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, Event, ExecutionSeen, Reconciled
 from cmam.domain.folds.afterwards import of_lost_closes
-from cmam.domain.folds.booking import intent_of
 from cmam.domain.folds.realised import realised
 from cmam.domain.operating.registry import Registry
 from cmam.domain.values.ids import DealId, PositionId

@@ -102,8 +102,8 @@ class _Dispute:
 class Verifier:
     """Walks through a log in its order and holds every record against its chain, every checkpoint against all."""
 
-    def __init__(self, expected: LogHead | None = None, decoding: Decoding | None = None) -> None:
-        self._decoding = decoding or Decoding()
+    def __init__(self, expected: LogHead | None = None) -> None:
+        self._decoding = Decoding()
         self._expected = expected
         self._last: dict[str, _Place] = {}
         self._began: dict[str, int] = {}

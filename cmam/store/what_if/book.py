@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from cmam.domain.belief.belonging import copy_of, intent_of
 from cmam.domain.belief.copies import CopyKey
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
@@ -30,7 +31,6 @@ from cmam.domain.events import (
     TraderSeen,
     TrailingStopMoved,
 )
-from cmam.domain.folds.booking import copy_of, intent_of
 from cmam.domain.guarding.guards import Memory
 from cmam.domain.market.equity import equity, equity_symbols
 from cmam.domain.turns.timing import next_due

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import collections.abc
-import dataclasses
-import enum
-import types
-import typing
+from functools import partial
 from typing import Any
 
 from hypothesis import given, settings
@@ -27,6 +23,7 @@ from cmam.domain.values.changes import Change
 from cmam.domain.values.reasons import Verdict
 from cmam.domain.values.replacing import replace
 from tests.factories import FOLLOWER, LINK, STORE, T0_US, a_view, some_settings
+from tests.property.declared import any_of
 
 NUMBERS = st.integers(1, 3)
 POOLS: dict[Any, st.SearchStrategy[Any]] = {
@@ -59,28 +56,7 @@ KINDS = sorted(
 )
 
 
-def any_of(hint: Any) -> st.SearchStrategy[Any]:
-    """Values of a declared type from small pools, so that ids meet."""
-    if hint in POOLS:
-        return POOLS[hint]
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        hints = typing.get_type_hints(hint)
-        return st.builds(hint, **{field.name: any_of(hints[field.name]) for field in dataclasses.fields(hint)})
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
-        return st.one_of(*map(any_of, arguments))
-    if origin is tuple and arguments[-1] is ...:
-        return st.lists(any_of(arguments[0]), max_size=2).map(tuple)
-    if origin is collections.abc.Mapping:
-        return st.dictionaries(*map(any_of, arguments), max_size=2)
-    if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return st.sampled_from(hint)
-    if hint is type(None):
-        return st.none()
-    return st.from_type(hint)
-
-
-ANY_EVENT = st.sampled_from(KINDS).flatmap(any_of)
+ANY_EVENT = st.sampled_from(KINDS).flatmap(partial(any_of, pools=POOLS))
 HISTORIES = st.lists(ANY_EVENT, max_size=12)
 
 
@@ -153,7 +129,7 @@ def test_a_turn_takes_whatever_history_holds(history: list[Event]) -> None:
 
 
 @settings(max_examples=60)
-@given(history=st.lists(ANY_EVENT, max_size=6), change=any_of(Change), inputs=any_of(Inputs))
+@given(history=st.lists(ANY_EVENT, max_size=6), change=any_of(Change, POOLS), inputs=any_of(Inputs, POOLS))
 def test_every_change_meets_a_verdict(history: list[Event], change: Change, inputs: Inputs) -> None:
     """Deciding is total: any change on any view has a verdict, and one that is no copy has a reason."""
     found = decide(folded(a_view(), history), change, some_settings(), inputs, T0_US)

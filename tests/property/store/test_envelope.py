@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import collections.abc
-import dataclasses
 import json
 import os
 import subprocess
 import sys
-import types
-import typing
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,24 +13,10 @@ from hypothesis import strategies as st
 
 from cmam.domain.events import Event
 from cmam.store.records.envelope import GENESIS, Decoding, Pending, Raw, encode, event_classes
+from tests.property.declared import any_of
 
 KINDS = sorted(event_classes(), key=lambda kind: kind.TOPIC)
 DECODING = Decoding()
-
-
-def any_of(hint: Any) -> st.SearchStrategy[Any]:
-    """Values of a declared type, every field drawn: Hypothesis alone would leave those with defaults as they are."""
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        hints = typing.get_type_hints(hint)
-        return st.builds(hint, **{field.name: any_of(hints[field.name]) for field in dataclasses.fields(hint)})
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
-        return st.one_of(*map(any_of, arguments))
-    if origin is tuple and arguments[-1] is ...:
-        return st.lists(any_of(arguments[0]), max_size=2).map(tuple)
-    if origin is collections.abc.Mapping:
-        return st.dictionaries(*map(any_of, arguments), max_size=3)
-    return st.from_type(hint)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.TOPIC)

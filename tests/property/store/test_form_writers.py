@@ -18,7 +18,8 @@ from cmam.domain.values.trades import ExecutionKind
 from cmam.store.records.envelope import GENESIS, Pending, ShortEnvelope, encode, encode_whole
 from cmam.store.records.form_writers import Unusual, writer_of
 from cmam.store.records.forms import FORM, SAID_TWICE, form_of
-from tests.property.store.test_envelope import KINDS, any_of
+from tests.property.declared import any_of
+from tests.property.store.test_envelope import KINDS
 
 
 class Text(str):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cmam.actors import messages as m
-from cmam.actors.lines.connection import ConnectionActor
 from cmam.actors.lines.delivery import EACH
 from cmam.actors.lines.pace import FLOOD_US, LATE_US, LOOK_S, ROW, ROWS, ROWS_MAX, Pace, Passed
 from cmam.actors.lines.reader import ThreadReader
@@ -22,6 +20,7 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi.envelope import encode
 from cmam.openapi.quotes import QuoteBoard
 from tests.shortages import no_threads
+from tests.unit.actors.handed import Connection
 
 NAME = "connection:demo-1"
 LEADER, FOLLOWER = 45_000_000, 45_000_001
@@ -175,21 +174,6 @@ def test_a_server_that_nobody_listens_to_is_not_called_silent() -> None:
         pace.told(ROW)
     assert len(heard) >= 90
     assert max(later - earlier for earlier, later in pairwise(heard)) <= LOOK_S * SECOND_US
-
-
-class Connection(ConnectionActor):
-    """A connection whose messages a test hands to it."""
-
-    @staticmethod
-    def _create_actor_inbox() -> Any:
-        return SimpleQueue()
-
-    @staticmethod
-    def _create_future() -> Any:
-        raise AssertionError("nobody asks")
-
-    def _start_actor_loop(self) -> None:
-        raise AssertionError("the test runs its turns")
 
 
 def test_a_mark_goes_last_and_is_opened_whatever_line_it_is_of() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 
 from cmam.actors import messages as m
 from cmam.actors.accounts.account import AccountActor
-from cmam.actors.lines.connection import ConnectionActor
 from cmam.actors.lines.delivery import Delivery
 from cmam.actors.status import StatusBoard
 from cmam.clock import ManualClock
@@ -22,6 +20,7 @@ from cmam.openapi.envelope import encode
 from cmam.openapi.framing import Deframer
 from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.session import State
+from tests.unit.actors.handed import Connection
 
 LEADER, FOLLOWER = 45_000_000, 45_000_001
 
@@ -90,21 +89,6 @@ def test_that_answers_came_is_told_ahead_of_what_they_say() -> None:
     assert heard.told[-1] == m.AnswersSeen(7, (("ours.1", kind), ("ours.2", kind)), 11)
     assert [type(message) for message in heard.told[:-1]] == [m.Arrived] * 4 + [m.LeaderArrived]
     assert m.CARRIER_LANES[m.AnswersSeen] == m.CARRIER_LANES[m.Proved] == 0
-
-
-class Connection(ConnectionActor):
-    """A connection whose messages a test hands to it."""
-
-    @staticmethod
-    def _create_actor_inbox() -> Any:
-        return SimpleQueue()
-
-    @staticmethod
-    def _create_future() -> Any:
-        raise AssertionError("nobody asks")
-
-    def _start_actor_loop(self) -> None:
-        raise AssertionError("the test runs its turns")
 
 
 def test_what_the_server_forbids_is_known_before_a_slot_is_free_by_what_it_answered_later() -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from cmam.domain.belief.view import AccountView
 from cmam.domain.events import AccountAdded, CopiesReleased, LinkAdded, LinkRemoved
-from cmam.domain.operating.asking import Context, Outcome, Refusal
-from cmam.domain.operating.operate import operate
-from cmam.domain.operating.registry import APP, Registry, evolve_registry
+from cmam.domain.operating.asking import Outcome, Refusal
+from cmam.domain.operating.registry import APP, evolve_registry
 from cmam.domain.values.ids import AccountId
 from tests.factories import Pair
+from tests.unit.domain import commanding
 
 ACCOUNTS = (
     AccountAdded(account=AccountId(1), login=1, broker="alpha", currency="USD"),
@@ -26,27 +24,8 @@ ACCOUNTS = (
 )
 
 
-class Desk:
-    """A registry of six accounts, and commands that are carried out on it."""
-
-    def __init__(self) -> None:
-        self.registry = Registry()
-        self.views: dict[AccountId, AccountView] = {}
-        self.number = 0
-        for added in ACCOUNTS:
-            self.registry = evolve_registry(self.registry, APP, added)
-
-    def _new_id(self) -> str:
-        self.number += 1
-        return f"id{self.number:04d}"
-
-    def does(self, command: str, **request: Any) -> Outcome:
-        """Carry a command out, and fold what follows."""
-        context = Context(registry=self.registry, user="t", new_id=self._new_id, heads={}, views=self.views)
-        outcome = operate(context, {"command": command, **request})
-        for stream, event in outcome.events:
-            self.registry = evolve_registry(self.registry, stream, event)
-        return outcome
+class Desk(commanding.Desk):
+    """A registry of six accounts, and commands about followers that are carried out on it."""
 
     def adds(self, follower: str, **settings: str) -> Outcome:
         """Add a follower to the profile."""
@@ -61,7 +40,7 @@ class Desk:
 @pytest.fixture
 def desk() -> Desk:
     """A desk with a profile of two followers, who have most settings alike."""
-    desk = Desk()
+    desk = Desk(ACCOUNTS)
     shared = {"volume.amount": "0.1", "daily_loss": "500"}
     desk.does("profile.create", name="Main", leader="1", followers=["2", "3"], settings=shared)
     desk.does("profile.set", profile="main", follower="3", settings={"max_spread": "3"})

@@ -20,47 +20,28 @@ from cmam.domain.events import (
     ProfileStateChanged,
 )
 from cmam.domain.operating.applying import apply_profiles
-from cmam.domain.operating.asking import Context, Outcome, Refusal
-from cmam.domain.operating.operate import operate
-from cmam.domain.operating.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
+from cmam.domain.operating.asking import Context, Refusal
+from cmam.domain.operating.registry import APP, PROFILE_PREFIX, evolve_registry
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import AccountId, PositionId, ProfileId, SymbolId, position_source
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.trades import AccessRights, AccountType, Position
 from tests.factories import LINK, LOT, Pair
+from tests.unit.domain.commanding import Desk
 
 LEADER, FOLLOWER, THIRD = AccountId(1), AccountId(2), AccountId(3)
 
 
-class Desk:
-    """A registry of three accounts, and commands that are carried out on it."""
-
-    def __init__(self) -> None:
-        self.registry = Registry()
-        self.views: dict[AccountId, AccountView] = {}
-        self.number = 0
-        for account in (LEADER, FOLLOWER, THIRD):
-            added = AccountAdded(account=account, login=int(account), broker="alpha")
-            self.registry = evolve_registry(self.registry, APP, added)
-
-    def _new_id(self) -> str:
-        self.number += 1
-        return f"id{self.number:04d}"
-
-    def does(self, command: str, **request: Any) -> Outcome:
-        """Carry a command out, and fold what follows."""
-        context = Context(registry=self.registry, user="t", new_id=self._new_id, heads={}, views=self.views)
-        outcome = operate(context, {"command": command, **request})
-        for stream, event in outcome.events:
-            self.registry = evolve_registry(self.registry, stream, event)
-        return outcome
+ACCOUNTS = tuple(
+    AccountAdded(account=account, login=int(account), broker="alpha") for account in (LEADER, FOLLOWER, THIRD)
+)
 
 
 @pytest.fixture
 def desk() -> Desk:
     """A desk with a profile of two followers."""
-    desk = Desk()
+    desk = Desk(ACCOUNTS)
     desk.does("profile.create", name="Main", leader="1", followers=["2", "3"], settings={"volume.amount": "2"})
     return desk
 
@@ -378,7 +359,7 @@ def test_an_account_that_may_open_nothing_is_no_new_follower_and_stays_an_old_on
     trader: dict[str, Any], word: str
 ) -> None:
     """It is refused by `create` and by `apply`; a profile that it follows already is applied as before."""
-    desk = Desk()
+    desk = Desk(ACCOUNTS)
     desk.does("profile.create", name="old", leader="1", followers=["2"], settings={})
     view = Pair().view
     assert view.trader is not None
@@ -394,7 +375,7 @@ def test_an_account_that_may_open_nothing_is_no_new_follower_and_stays_an_old_on
 
 def test_an_account_for_spread_betting_is_refused_as_soon_as_its_kind_is_known() -> None:
     """Where nothing runs, what its consent has told is all that is known."""
-    desk = Desk()
+    desk = Desk(ACCOUNTS)
     added = AccountAdded(account=FOLLOWER, login=2, broker="alpha", account_type="spread_betting")
     desk.registry = evolve_registry(desk.registry, APP, added)
     with pytest.raises(Refusal, match="spread betting"):

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.belief.asked import with_intent
+from cmam.domain.belief.belonging import intent_of
 from cmam.domain.belief.copies import Intent, IntentState
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen
-from cmam.domain.folds.booking import intent_of
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, DealId, IntentId, LinkId, OrderId, PositionId, SourceKey, SymbolId
 from cmam.domain.values.quantities import Side, Volume
