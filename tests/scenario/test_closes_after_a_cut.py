@@ -278,3 +278,23 @@ def test_whose_leader_has_closed_is_back_before_all_others(asked: Callable[[Whol
     whole.run(20)
     assert copies(whole) == [[]] * len(followers)
     assert _before_the_last(CLOSE, kinds, LOOK) < 120
+
+
+@pytest.mark.parametrize("kind", ["cut-before", "cut-after", "drop", "silence"])
+@pytest.mark.parametrize("part", [LOT, LOT // 2])
+def test_a_close_of_unknown_outcome_waits_for_no_history(kind: str, part: int) -> None:
+    """What has become of it the position shows, read back once it must have settled: it is asked for again where that
+    stands, and once only, though the server tells nothing of the past for an hour."""
+    whole = Whole(seed=3)
+    position = _holding(whole)
+    for history in (pb.ProtoOAOrderListReq(), pb.ProtoOAOrderListByPositionIdReq(), pb.ProtoOADealListReq()):
+        _refuse(whole, catalogue.type_of(history), retry_after=3_600)
+    whole.broker.set_fault(kind, {"account": str(SAME_BROKER), "type": str(CLOSE), "count": "1"})
+    whole.person.close(position, part)
+    whole.run(40)
+    assert sum(held.volume for held in whole.person.holds(SAME_BROKER)) == LOT - part
+    view = whole.view(SAME_BROKER)
+    assert view is not None
+    assert not view.intents
+    assert verify(whole.log.read_all()).is_identical
+    assert whole.stepper.failures == []

@@ -170,6 +170,25 @@ def test_the_close_of_a_share_leaves_after_the_net_position_was_read(seed: int) 
     _assert_sound(whole)
 
 
+@pytest.mark.parametrize("cuts", [1, 3])
+def test_a_share_whose_look_is_cut_off_is_closed_without_its_record_all_the_same(cuts: int) -> None:
+    """The line is lost while the net is read: on the next one it is read again, once, and the close leaves."""
+    whole = _ready(1, followers=(NETTED,))
+    position = whole.person.buy(LOT)
+    whole.run(20)
+    whole.log.is_down = True
+    whole.person.close(position, LOT)
+    whole.broker.set_fault("cut-before", {"type": str(RECONCILE), "count": str(cuts)})
+    whole.run(60)
+    assert whole.person.holds(NETTED) == []
+    assert _asked(whole, catalogue.CLOSE_POSITION) == 1
+    whole.log.is_down = False
+    whole.run(20)
+    assert whole.person.holds(NETTED) == []
+    assert _asked(whole, catalogue.CLOSE_POSITION) == 1
+    _assert_sound(whole)
+
+
 def test_a_share_is_closed_without_its_record_only_once_in_a_process() -> None:
     """A refusal of a share's unrecorded close is not answered by another: the next try waits for the store."""
     whole = _ready(1, followers=(NETTED,))

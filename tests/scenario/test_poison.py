@@ -16,6 +16,8 @@ from cmam.domain.events import (
     AlertRaised,
     ChangeDecided,
     ExecutionSeen,
+    FlattenRequested,
+    GuardRearmed,
     MessageSetAside,
     MessageUnreadable,
 )
@@ -132,6 +134,38 @@ def test_an_order_of_a_person_is_handed_on_to_the_account_that_starts_again() ->
     assert answer["ok"], answer
     whole.run(5)
     assert whole.person.holds(SAME_BROKER) == []
+    assert _deaths(whole) == 1
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_an_order_that_comes_while_an_account_is_down_is_carried_out_once_it_is_back(hangs: bool) -> None:
+    """Whether it has died or was replaced, what a person orders meanwhile is neither lost nor answered too soon."""
+    whole = Whole(seed=5, followers=(SAME_BROKER, ALPHA_TOO))
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(2)
+    name = f"account:{SAME_BROKER}"
+    if hangs:
+        whole.stepper.stick(name)
+    else:
+        whole.stepper.doom(name, 0, 0)
+    whole.person.buy(LOT)
+    actor = whole.stepper.directory.actor(name)
+    assert actor is not None
+    whole.stepper.run_until(lambda: actor.is_retired or actor.actor_stopped.is_set(), 30_000_000)
+    answers: list[dict[str, Any]] = []
+    assert whole.system is not None
+    for command in ("flatten", "rearm", "flatten"):
+        whole.system.handle({"command": command, "all": True}, answers.append)
+    whole.run(10)
+    assert [answer["ok"] for answer in answers] == [True, True, True], answers
+    for account in (SAME_BROKER, ALPHA_TOO):
+        assert whole.person.holds(account) == []
+        orders = whole.events(account, FlattenRequested), whole.events(account, GuardRearmed)
+        assert [len(told) for told in orders] == [2, 1]
+        view = whole.view(account)
+        assert view is not None
+        assert [guard for _, guard in view.latches] == ["flatten"]
     assert _deaths(whole) == 1
 
 

@@ -206,6 +206,7 @@ class AccountActor(Watched):
             return
         self._questions.give_up()
         self._asides.give_up()
+        self._desk.line_lost()
         for intent in tuple(self._view.intents.values()):
             if intent.state in (IntentState.SENT, IntentState.ACCEPTED):
                 self._doubt(intent.intent, "the connection was lost")

@@ -277,8 +277,16 @@ class Desk:
 
     def share_unread(self, message: m.Unanswered) -> None:
         """The look at a net position was refused: look again after a while."""
-        pause = max(message.retry_after_s * SECOND_US, UNCONFIRMED_US)
-        self.remind(pause, f"unconfirmed {message.question.removeprefix(SHARE)}")
+        self._look_again(message.question, max(message.retry_after_s * SECOND_US, UNCONFIRMED_US))
+
+    def line_lost(self) -> None:
+        """What was asked of nets will not be answered any more: look again."""
+        for question in self._unrecorded.asking:
+            self._look_again(question, UNCONFIRMED_US)
+
+    def _look_again(self, question: str, pause_us: int) -> None:
+        if self._unrecorded.unread(question):
+            self.remind(pause_us, f"unconfirmed {question.removeprefix(SHARE)}")
 
     def written(self, message: m.Written) -> None:
         """A request has left."""

@@ -17,7 +17,9 @@ from cmam.actors.asking.listing import Found
 from cmam.actors.asking.preparation import PATIENCE, Kind, Preparation, retry_us
 from cmam.actors.asking.question import Question
 from cmam.clock import SECOND_US
+from cmam.domain.belief.asked import gone
 from cmam.domain.belief.belonging import position_of
+from cmam.domain.belief.copies import IntentState
 from cmam.domain.belief.holdings import with_trailed
 from cmam.domain.belief.nameless import lacks_name, told_by_name
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
@@ -269,10 +271,17 @@ class Questions:
             self.prepare(Kind.DOUBTS)
         elif lookup is not None and now >= lookup:
             self._looked_up_us = now
-            self.prepare(Kind.LOOKUP if needs_history(self._desk.view) else Kind.REFRESH)
+            self.prepare(self._kind_of_lookup())
         elif doubts is not None and now >= doubts:
             self._second_look_us = now
             self.prepare(Kind.DOUBTS if self._desk.view.doubted_orders else Kind.REFRESH)
+
+    def _kind_of_lookup(self) -> Kind:
+        view = self._desk.view
+        if needs_history(view):
+            return Kind.LOOKUP
+        is_unknown = any(intent.state is IntentState.UNKNOWN for intent in gone(view.intents))
+        return Kind.READBACK if is_unknown else Kind.REFRESH
 
     def _ask(self, questions: tuple[Question, ...]) -> None:
         desk = self._desk

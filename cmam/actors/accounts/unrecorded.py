@@ -58,6 +58,8 @@ class Unrecorded:
         self._account = account
         self._spent = spent
         self._waiting: dict[str, _Waiting] = {}
+        self._asking: set[str] = set()
+        """The shares whose net was asked for, and not answered yet."""
 
     def watch(self, view: AccountView, recorded: IntentRecorded, submit: m.Submit) -> bool:
         """Note a request that falls under the exception; whether it does."""
@@ -80,14 +82,28 @@ class Unrecorded:
             del self._waiting[intent]
             return None
         if waiting.is_share:
+            self._asking.add(intent)
             return f"{SHARE}{intent}"
         del self._waiting[intent]
         log.warning("! the store is slow: %s leaves before its record", intent)
         return waiting.submit
 
+    def unread(self, question: str) -> bool:
+        """The net of a share was not told; whether it is to be asked for again."""
+        intent = question.removeprefix(SHARE)
+        was_asked = intent in self._asking
+        self._asking.discard(intent)
+        return was_asked and intent in self._waiting
+
+    @property
+    def asking(self) -> tuple[str, ...]:
+        """The questions for the nets of shares that are on their way."""
+        return tuple(f"{SHARE}{intent}" for intent in sorted(self._asking))
+
     def position_read(self, question: str, positions: Iterable[Position], view: AccountView) -> m.Submit | None:
         """The net position as the broker shows it now: the share's close, never more than there is, or nothing."""
         intent = question.removeprefix(SHARE)
+        self._asking.discard(intent)
         waiting = self._waiting.pop(intent, None)
         if waiting is None or not _is_open(view, intent):
             return None  # on record meanwhile, or settled: it leaves the usual way

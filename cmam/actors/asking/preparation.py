@@ -32,6 +32,7 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health, Reconciled, SymbolSpecSeen
 from cmam.domain.turns import absences, snapshots
 from cmam.domain.turns.settling import SETTLE_US
+from cmam.domain.turns.timing import needs_history
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.trades import Deal, Order, Position
 from cmam.openapi import answers, requests, translate
@@ -69,6 +70,8 @@ class Kind(Enum):
 
     FULL = "full"
     LOOKUP = "lookup"
+    READBACK = "readback"
+    """A look-up of what a snapshot alone tells: it need not wait for a history, which a server may refuse for long."""
     DOUBTS = "doubts"
     REFRESH = "refresh"
 
@@ -171,7 +174,7 @@ class Preparation:
         if self.kind is Kind.DOUBTS:
             self._waits("lives", PATIENCE_US if self._is_second else self._doubt_us)
             return self._put(*self._lives.begin())
-        if self.kind is Kind.REFRESH:
+        if self.kind in (Kind.READBACK, Kind.REFRESH):
             return self._put_snapshot()
         asked: tuple[Question, ...] = ()
         if self.needs_worth:
@@ -375,7 +378,7 @@ class Preparation:
                 orders=orders,
                 deals=deals,
                 past_orders=past,
-                looked_up=self.kind is Kind.LOOKUP,
+                looked_up=self.kind is Kind.LOOKUP or self._is_read_back(view, orders),
                 covers_from_ms=self._order_pages.from_ms if self.kind is Kind.LOOKUP else 0,
                 settle_us=self._settle_us,
                 quiet=self.is_quiet,
@@ -393,6 +396,14 @@ class Preparation:
             )
         )
         return tuple(facts), ()
+
+    def _is_read_back(self, view: AccountView, orders: tuple[Order, ...]) -> bool:
+        """Whether a snapshot alone has looked up all that is unknown by now: of an order that it leaves out, or of an
+        open that was not answered meanwhile, a history tells."""
+        if self.kind is not Kind.READBACK or needs_history(view):
+            return False
+        known = {copy.order for copy in view.copies.values() if copy.order is not None and not copy.ended_order}
+        return known | view.orders.keys() <= {order.order for order in orders}
 
     @property
     def added(self) -> tuple[Order, ...]:

@@ -67,6 +67,7 @@ class _Trouble:
     tries: dict[str, int] = field(default_factory=dict)
     aside: dict[str, m.SetAside] = field(default_factory=dict)
     left: list[m.Record] = field(default_factory=list)
+    is_down: bool = False
 
 
 @dataclass(slots=True)
@@ -124,6 +125,8 @@ class SupervisorActor(Watched):
                 self._rebuild(message)
             case m.Begin() | Look():
                 self._look()
+            case m.Ordered():
+                self._hand_on(message.name, message.order)
             case m.StreamRefused():
                 self._on_fatal(message.why)
             case m.Stopped():
@@ -140,7 +143,9 @@ class SupervisorActor(Watched):
             return
         self._status.lose(AccountId(int(message.name.removeprefix("account:"))), Health.DOWN, "cmam starts it again")
         trouble = self._note_failure(message.name)
-        trouble.left += [told for told in (message.message, *message.left) if isinstance(told, m.Record)]
+        trouble.is_down = True
+        left = [told for told in (message.message, *message.left) if isinstance(told, m.Record)]
+        trouble.left[:0] = [told for told in left if all(told is not known for known in trouble.left)]
         self._weigh(trouble, message)
         self._restart_later(message.name, message.error, trouble)
 
@@ -182,9 +187,21 @@ class SupervisorActor(Watched):
         trouble = self._troubles.setdefault(message.stream, _Trouble())
         log.warning("= %s starts again at version %d", message.stream, view.version)
         self._start_account(view, dict(trouble.aside), message.life)
-        left, trouble.left = trouble.left, []
+        left, trouble.left, trouble.is_down = trouble.left, [], False
         for order in left:
-            self._directory.tell(message.stream, order)
+            self._hand_on(message.stream, order)
+
+    def _hand_on(self, name: str, order: m.Record) -> None:
+        """Tell an account what a person has ordered; one that is down or dies at this moment will be told as it is
+        back: what is put into the inbox of an actor that has failed, or was replaced, nobody takes."""
+        trouble = self._troubles.get(name)
+        if trouble is None or not trouble.is_down:
+            self._directory.tell(name, order)
+            ref = self._directory.ref(name)
+            if ref is None or not ref.actor_stopped.is_set():
+                return
+            trouble = self._troubles.setdefault(name, _Trouble())
+        trouble.left.append(order)
 
     # --- who is stuck ---------------------------------------------------------------------------------------------
 

@@ -86,6 +86,7 @@ from cmam.actors.messages.operating import (
     Refresh,
     Reload,
     Stopped,
+    Ordered,
     SetAside,
 )
 from cmam.actors.messages.lanes import (
@@ -163,6 +164,7 @@ __all__ = [
     "Refresh",
     "Reload",
     "Stopped",
+    "Ordered",
     "SetAside",
     "CARRIER_LANES",
 ]

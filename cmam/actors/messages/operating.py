@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from cmam.actors.messages.accounts import Record
+
 
 @dataclass(frozen=True, slots=True)
 class Operate:
@@ -76,6 +78,14 @@ class Stopped:
     """An actor has come to its orderly end."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """To the supervisor: hand this order on to an account, at once or as soon as it is there again."""
+
+    name: str
+    order: Record
 
 
 @dataclass(frozen=True, slots=True)

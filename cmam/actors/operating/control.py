@@ -283,7 +283,7 @@ def send_command(path: Path, key_file: Path, request: dict[str, Any]) -> dict[st
             connection.send_bytes(json.dumps(request).encode())
             if not connection.poll(CLIENT_S):
                 raise StillWaits(STILL_WAITS)
-            document = json.loads(connection.recv_bytes(REQUEST_BYTES_MAX))
+            document = json.loads(connection.recv_bytes())  # of who holds the key, however much there is to say
     except (OSError, EOFError, AuthenticationError, ValueError) as error:
         raise NobodyListens(f"no running system answers on {path}: {type(error).__name__} {error}") from error
     return dict(document)

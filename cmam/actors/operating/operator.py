@@ -178,12 +178,13 @@ class OperatorActor(Watched):
     def _record(self, events: tuple[tuple[str, Event], ...], then: tuple[tuple[str, object], ...] = ()) -> None:
         """Append each event to its stream; the answer goes out once the last of them is durable.
 
-        What concerns an account is recorded by the account: its actor alone writes its stream.
+        What concerns an account is recorded by the account: its actor alone writes its stream. It may be about to start
+        again, for as long as a minute, so it is told by who knows of that.
         """
         for number, (stream, event) in enumerate(events):
             is_last = number == len(events) - 1
             if stream.startswith(ACCOUNT_PREFIX):
-                self._directory.tell(stream, m.Record(event, then if is_last else ()))
+                self._directory.tell(m.SUPERVISOR, m.Ordered(stream, m.Record(event, then if is_last else ())))
                 continue
             version = self._versions.get(stream, 0) + 1
             self._versions[stream] = version

@@ -57,7 +57,7 @@ class RecorderActor(Watched):
         self._timer = timer
         self._directory = directory
         self._waiting = Backlog()
-        self._refused: set[str] = set()
+        self._refused: dict[str, m.StreamRefused] = {}
         self._lives: dict[str, int] = {}
         self._is_urgent = False
         self._is_armed = False
@@ -105,6 +105,8 @@ class RecorderActor(Watched):
                 log.debug("- the log is closed: %s", type(message).__name__)
             case m.Append() if message.stream in self._refused:
                 log.warning("! %s is closed: %d facts were not recorded", message.stream, len(message.facts))
+                if message.life:  # who began anew as that was told may not know
+                    self._directory.tell(message.stream, self._refused[message.stream])
             case m.Append() if message.life < self._lives.get(message.stream, 0):
                 log.warning("! %s was replaced: %d of its late facts are not taken", message.stream, len(message.facts))
             case m.Append():
@@ -232,9 +234,8 @@ class RecorderActor(Watched):
     def _refuse(self, error: RecordRefused) -> None:
         """One stream cannot go on, whatever of it may still come; the others can."""
         log.error("! %s", error)
-        self._refused.add(error.stream)
+        refused = self._refused[error.stream] = m.StreamRefused(error.stream, str(error))
         self._waiting.forget(error.stream)
-        refused = m.StreamRefused(error.stream, str(error))
         if not error.stream.startswith("account:"):  # nothing is whole without these: an account alone can be missed
             self._directory.tell(m.SUPERVISOR, refused)
             return

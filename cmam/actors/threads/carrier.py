@@ -178,7 +178,7 @@ class Carrier:
             self._lane = slip.lane
             self._since = monotonic()
             self._at = actor
-            if self._watch != watch:
+            if self._watch != watch and self._is_relieved(watch):
                 slip.lane.appendleft(slip)
                 self._bell.put(None)
                 self._hand_over(actor)
@@ -203,6 +203,11 @@ class Carrier:
             if is_stopped and self._let_go(is_ending=True):
                 self._ring()
                 return
+
+    def _is_relieved(self, watch: int) -> bool:
+        """Whether another carries on: what looked like it may have been taken back, since there was no thread."""
+        with self._lock:
+            return self._watch != watch
 
     def _unparked(self) -> Slip | None:
         """The next slip; one of somebody who is left to another thread is parked until that is free."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from cmam.domain.belief.asked import gone
-from cmam.domain.belief.copies import Copy, IntentState
+from cmam.domain.belief.copies import Copy, Intent, IntentState
 from cmam.domain.belief.nameless import ALIKE, is_alike_gone
 from cmam.domain.belief.refused import is_doubted
 from cmam.domain.belief.restless import restless
@@ -233,11 +233,20 @@ def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
 
 
 def needs_history(view: AccountView) -> bool:
-    """Whether orders of the past alone tell what is unknown: of a position that is gone a snapshot says enough."""
-    return any(intent.state is IntentState.UNKNOWN for intent in gone(view.intents)) or any(
+    """Whether orders of the past alone tell what is unknown: of a position that is gone a snapshot says enough, and of
+    closes and levels of hedged copies, whose requests carry no name that a history could show."""
+    unknown = (intent for intent in gone(view.intents) if intent.state is IntentState.UNKNOWN)
+    return any(not _is_shown(view, intent) for intent in unknown) or any(
         copy.doubt and (copy.share or (copy.order is not None and not copy.ended_order))
         for copy in restless(view.copies)
     )
+
+
+def _is_shown(view: AccountView, intent: Intent) -> bool:
+    """Whether a snapshot shows what became of a request: its position alone tells, which nothing else of ours moves."""
+    copy = view.copies.get(intent.key)
+    is_share = view.trader is None or view.is_netted() or (copy is not None and copy.share)
+    return intent.command.kind in (CommandKind.CLOSE, CommandKind.AMEND_PROTECTION) and not is_share
 
 
 def lookup_due(view: AccountView, settle_us: int = SETTLE_US) -> int | None:

@@ -236,6 +236,51 @@ def _no_thread(_carrier: Carrier) -> None:
     raise RuntimeError("can't start new thread")
 
 
+class Interrupted(Carrier):
+    """A carrier that somebody wants to relieve, once, as it is about to begin a turn; the machine has no thread."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._is_asked, self._has_seen, self.is_due = Latch(), Latch(), False
+        super().__init__("c", {})
+
+    @property
+    def _watch(self) -> int:
+        if self.is_due and self._at is not None:
+            self.is_due = False
+            threading.Thread(target=self.make_way, args=(self._at,), name="helper").start()
+            assert self._is_asked.wait(PATIENCE_S)
+            found = self._count
+            self._has_seen.open()
+            return found
+        return self._count
+
+    @_watch.setter
+    def _watch(self, count: int) -> None:
+        self._count = count
+
+    def _relieve(self) -> None:
+        if threading.current_thread().name == "helper":
+            self._is_asked.open()
+            assert self._has_seen.wait(PATIENCE_S)
+            _no_thread(self)
+        super()._relieve()
+
+
+def test_a_relief_that_gets_no_thread_ends_none_either() -> None:
+    """Who is to be relieved as he begins a turn, and is not for lack of a thread, goes on: nobody else would."""
+    heard: list[Any] = []
+    directory, done, carrier = Directory(), Latch(), Interrupted()
+    listener = carried(Listener, carrier).start("one", directory, heard, done)
+    carrier.is_due = True
+    for message in (Later(1), Later(2), "end"):
+        listener.tell(message)
+    assert done.wait(PATIENCE_S)
+    assert [message.number for _, message, _ in heard] == [1, 2]
+    assert not carrier.is_due
+    listener.stop(block=False)
+
+
 def test_what_was_not_taken_can_be_taken_back(started: ThreadRuntime) -> None:
     """An actor that is retired while it is stuck gives back what waits for it, and takes nothing more."""
     heard: list[Any] = []

@@ -168,6 +168,17 @@ def _is_answered(home: Home) -> bool:
         return False
 
 
+def test_an_answer_is_read_however_long_it_is(tmp_path: Path) -> None:
+    """As the state of thousands of accounts in trouble: it would be said that no cmam runs."""
+    home = Home(tmp_path)
+    home.prepare()
+    said = {"ok": True, "alerts": ["It is out of sight."] * 300_000}
+    listener = ControlListener(home.control_socket, home.control_key, lambda _, answer: answer(said))
+    listener.start()
+    assert send_command(home.control_socket, home.control_key, {"command": "status"}) == said
+    listener.stop()
+
+
 def test_a_request_that_is_none_is_cut_off(tmp_path: Path) -> None:
     """Only what can be a command is handed on."""
     with _open_door(tmp_path) as (home, _, _):

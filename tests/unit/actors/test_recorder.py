@@ -87,6 +87,20 @@ def test_what_waits_is_not_forgotten_for_whoever_came_behind(bench: Bench, behin
     assert bench.log.head(STREAM).version == 1
 
 
+def test_who_died_as_its_stream_was_refused_hears_of_it_at_its_next_record(bench: Bench) -> None:
+    """The word of it went to nobody: an account that starts again would go on, and nothing of it would be recorded."""
+    bench.log.append([Pending(STREAM, 1, 1, AlertRaised(kind="thief", text=""))])
+    bench.take(_append(1))
+    why = bench.of(m.StreamRefused)[0]
+    bench.told.clear()
+    bench.take(m.Read(STREAM, "supervisor", takes_over=True))
+    (read,) = bench.of(m.StreamRead)
+    assert isinstance(read, m.StreamRead)
+    bench.take(replace(_append(2), life=read.life))
+    assert (STREAM, why) in bench.told
+    assert bench.log.head(STREAM).version == 1
+
+
 def test_nothing_of_a_refused_stream_leaves_whatever_follows(bench: Bench) -> None:
     """A later append that would fit behind the thief's record is not written and not handed on either."""
     bench.log.append([Pending(STREAM, 1, 1, AlertRaised(kind="thief", text=""))])

@@ -16,7 +16,8 @@ from cmam.actors.care.vigil import BLIND_US, Vigil
 from cmam.actors.status import StatusBoard
 from cmam.actors.threads.runtime import Directory, Leash, ThreadRuntime, Watched
 from cmam.clock import ManualClock
-from cmam.domain.events import ActorStuck
+from cmam.domain.events import ActorStuck, GuardRearmed
+from cmam.domain.values.ids import LinkId
 from tests.waiting import PATIENCE_S
 
 NAME = "account:1"
@@ -128,19 +129,25 @@ class Bench:
             self,
             self.directory,
             self.status,
-            lambda *_: None,
+            lambda *_: self.start_account(),
             lambda _: None,
             self.fatal.append,
         )
         self.directory.register(m.SUPERVISOR, ref)
 
+    def start_account(self) -> None:
+        """Put a fresh actor in the place of the account's."""
+        self._begin(NAME, Sink)
+
     def after(self, _span_us: int, name: str, message: object) -> None:
         self.reminders.append((name, message))
 
     def _start(self, name: str, kind: type[Any], carrier: str = "") -> Any:
-        ref = self.runtime.start(kind, name, self.directory, carrier=carrier)
-        self.directory.register(name, ref)
+        self._begin(name, kind, carrier)
         return self.attached(name)
+
+    def _begin(self, name: str, kind: type[Any], carrier: str = "") -> None:
+        self.directory.register(name, self.runtime.start(kind, name, self.directory, carrier=carrier))
 
     def attached(self, name: str) -> Any:
         """The actor behind a name, once its thread has begun."""
@@ -161,6 +168,16 @@ class Bench:
         ref.tell("hang")
         assert actor.begun.wait(PATIENCE_S)
         return actor
+
+    def sink(self, name: str) -> Sink:
+        """An actor that takes whatever it is told."""
+        sink: Sink = self._start(name, Sink)
+        return sink
+
+    def tell_supervisor(self, message: object) -> None:
+        """Tell the supervisor, and wait until it has taken that."""
+        self.directory.tell(m.SUPERVISOR, message)
+        self._turn_is_over(m.SUPERVISOR)
 
     def carried(self, name: str) -> Any:
         """An actor that shares its thread with all others made so."""
@@ -198,6 +215,25 @@ def test_an_account_that_hangs_is_said_then_replaced_and_speaks_no_more(bench: B
     assert ghost.took == ["hang"]
     assert "said by a ghost" not in bench.recorder.took
     assert bench.fatal == []
+
+
+def test_what_a_person_orders_as_an_account_dies_reaches_the_next_once_and_in_order(bench: Bench) -> None:
+    """Also what lay in its inbox and was told of as not taken, what it was told too late, and what came after that."""
+    orders = [m.Record(GuardRearmed(link=LinkId("link"), guard=str(number))) for number in range(4)]
+    before = bench.sink(NAME)
+    bench.tell_supervisor(m.Ordered(NAME, orders[0]))
+    bench.attached(NAME)
+    assert before.took == orders[:1]
+    before.stop()
+    assert before.actor_stopped.wait(PATIENCE_S)
+    for order in (orders[1], orders[2]):
+        bench.tell_supervisor(m.Ordered(NAME, order))
+    bench.tell_supervisor(m.Failed(NAME, "it died", left=(orders[0], orders[1])))
+    bench.tell_supervisor(m.Ordered(NAME, orders[3]))
+    bench.tell_supervisor(m.StreamRead(NAME, ()))
+    assert bench.attached(NAME).took == orders
+    bench.tell_supervisor(m.Ordered(NAME, orders[0]))
+    assert bench.attached(NAME).took == [*orders, orders[0]]
 
 
 def test_who_is_idle_or_busy_with_many_turns_is_left_alone(bench: Bench) -> None:
