@@ -5,6 +5,8 @@ from __future__ import annotations
 from cmam.domain.events import AlertHealed
 from cmam.domain.folds.account import evolve
 from cmam.domain.turns.timing import lookup_due
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.reasons import Reason
 from tests.factories import Pair
 
 HOUR_US = 3_600_000_000
@@ -42,3 +44,19 @@ def test_two_threads_that_read_the_clock_in_another_order_move_nothing() -> None
     pair.refuse("MARKET_CLOSED", temporary=True)
     after = evolve(pair.view, AlertHealed(kind="test"), pair.now_us - 900_000)
     assert after.copies == pair.view.copies
+
+
+def test_a_stop_that_the_market_has_passed_closes_a_copy_of_an_earlier_life() -> None:
+    """The copy filled at a moment that is yet to come by the clock of this life: its quotes are no older for that."""
+    pair = Pair()
+    pair.opens()
+    pair.answer(at="1.10000")
+    pair.now_us -= HOUR_US
+    pair.fact(AlertHealed(kind="test"))
+    pair.protects(stop="1.0999")
+    pair.quotes["EURUSD"] = ("1.09980", "1.09982")
+    pair.refuse("TRADING_BAD_STOPS")
+    pair.wake()
+    assert (pair.commands[-1].kind, pair.commands[-1].whole) == (CommandKind.CLOSE, True)
+    pair.answer()
+    assert pair.copy.reason is Reason.LEVEL_PASSED
