@@ -81,3 +81,11 @@ PARTS_OF_NOTHING = 15
 """Nothing opens while a guard's percentage is of nothing or less: of an account without money, or of an initial balance
 of which more was taken out than it had. Limits of 0 and below held at once: who took out his gains had all closed.
 """
+
+# --- 16 ---------------------------------------------------------------------------------------------------------------
+
+LOCKS_END_IN_TIME = 16
+"""A lock that ends with its day ends no later than the day that begins in the place of one of a wrong clock, and the
+pause after rejections lasts as long as it would have where the clock is set back between two lives. Both ended when the
+clock had come to where it was: hours or months later.
+"""
