@@ -40,6 +40,9 @@ POLL_US = 250_000
 QUOTES_POLL_US = 25_000
 """How often an open is looked at that waits for the first quotes of a feed."""
 
+TO_COME_US = 1_000_000
+"""What is so far ahead of the newest record is of a clock that was set back, and not of two threads."""
+
 InputsOf = Callable[[Copy, LinkSettings], Inputs]
 
 
@@ -93,8 +96,13 @@ def _targets(
 
 
 def _is_older(view: AccountView, copy: Copy, quote: Quote | None) -> bool:
-    """Whether a quote was seen before the copy filled: it tells nothing of a market that has jumped to that fill."""
-    return quote is not None and quote.seen_us < copy.opened_us and view.rules >= QUOTES_AFTER_FILLS
+    """Whether a quote was seen before the copy filled: it tells nothing of a market that has jumped to that fill.
+
+    A fill that is yet to come was booked by a clock that has been set back since, and no quote of now is older.
+    """
+    if quote is None or quote.seen_us >= copy.opened_us or view.rules < QUOTES_AFTER_FILLS:
+        return False
+    return copy.opened_us <= view.at_us + TO_COME_US
 
 
 def _may_look(view: AccountView, copy: Copy) -> bool:

@@ -336,7 +336,7 @@ def _asked_again(
     delay = min(RETRY_FIRST_US << min(refused, 10), RETRY_LAST_US)
     spec = view.specs.get(symbol)
     if spec is not None and event.outcome is Outcome.REFUSED and not is_open(spec, at_us):
-        opening = next_open(spec, at_us)
+        opening = next_open(spec, at_us, rules=view.rules)
         wait = CLOSED_LAST_US if opening is None else min(opening - at_us, CLOSED_LAST_US)
         return max(wait, event.retry_in_us, RETRY_FIRST_US), 0
     is_merged = event.outcome is Outcome.DROPPED and event.reason == MERGED and view.rules >= MERGED_REFUSES_NOTHING

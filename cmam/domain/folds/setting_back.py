@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from cmam.domain.belief.view import AccountView, put
+from cmam.domain.guarding.latches import REJECTIONS
 from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules.guards import LOCKS_END_IN_TIME
 
 STEP_US = 1_000_000
 """A record this much older than the one before it is of a clock that was set back, and not of two threads."""
@@ -41,6 +43,10 @@ def set_back(view: AccountView, by_us: int) -> AccountView:
     orders = {order: max(1, since_us - by_us) for order, since_us in view.doubted_orders.items()}
     closed = {position: max(1, told_us - by_us) for position, told_us in view.told_closed.items()}
     vain = {source: _earlier(one, ("at_us", "since_us"), by_us) for source, one in view.in_vain.items()}
+    if view.rules >= LOCKS_END_IN_TIME:
+        paused = {key: latch for key, latch in view.latches.items() if key[1] == REJECTIONS and latch.until_us}
+        latches = {key: _earlier(latch, ("until_us",), by_us) for key, latch in paused.items()}
+        view = replace(view, latches={**view.latches, **latches}) if latches else view
     return replace(view, intents=intents, doubted=doubted, doubted_orders=orders, told_closed=closed, in_vain=vain)
 
 

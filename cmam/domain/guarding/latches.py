@@ -32,6 +32,7 @@ from cmam.domain.values.rules.guards import (
     BONUSES_ARE_TOLD,
     CHARGES_ARE_RESULTS,
     DAYS_ANEW,
+    LOCKS_END_IN_TIME,
     NAMED_AS_SET,
     STOP_OUTS_LATCH,
     WHOLE_ACCOUNT,
@@ -128,7 +129,14 @@ def _moved(day: GuardDay, delta: int) -> GuardDay:
 
 
 def begin_day(view: AccountView, event: GuardDayBegan) -> AccountView:
-    """Begin a day."""
+    """Begin a day; one that takes the place of a day far ahead ends what was locked to the end of that."""
+    if view.rules >= LOCKS_END_IN_TIME:
+        late = {
+            key: replace(latch, until_us=event.next_us)
+            for key, latch in view.latches.items()
+            if key[0] == event.link and key[1] != REJECTIONS and latch.until_us > event.next_us
+        }
+        view = replace(view, latches={**view.latches, **late}) if late else view
     return replace(view, days={**view.days, event.link: day_begun(event, view.days.get(event.link), view.rules)})
 
 

@@ -9,7 +9,9 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cmam.domain.profiles.hours import EPOCH, to_us
+from cmam.domain.profiles.hours import EPOCH, instants, to_us, turns
+from cmam.domain.values.rules.closes import OPENS_AS_TURNED
+from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.symbols import Holiday, SymbolSpec
 
 DAY_S = 86_400
@@ -59,35 +61,38 @@ def _is_on(holiday: Holiday, day: date) -> bool:
     return (day.month, day.day) == (told.month, told.day) if holiday.recurring else day == told
 
 
-def next_open(spec: SymbolSpec, at_us: int) -> int | None:
+def next_open(spec: SymbolSpec, at_us: int, *, rules: int = RULES) -> int | None:
     """The first moment, now or later, at which a symbol trades, in us; None where there is none within a year."""
     if is_open(spec, at_us):
         return at_us
-    return next((moment for moment in _openings(spec, at_us) if is_open(spec, moment)), None)
+    return next((moment for moment in _openings(spec, at_us, rules) if is_open(spec, moment)), None)
 
 
-def _openings(spec: SymbolSpec, at_us: int) -> list[int]:
-    """The moments at which a symbol may begin to trade: starts of its sessions, and ends of its holidays."""
+def _openings(spec: SymbolSpec, at_us: int, rules: int) -> list[int]:
+    """The moments at which a symbol may begin to trade: starts of its sessions, ends of its holidays, and the turns of
+    the clocks that both go by."""
     zone = _zone(spec.schedule_zone)
     today = _local(at_us, zone).date()
     found: set[int] = set()
-    for offset in range(SEARCHED_DAYS if spec.holidays else 9):
+    days = SEARCHED_DAYS if spec.holidays else 9
+    first = -1 if rules >= OPENS_AS_TURNED else 0  # where yesterday's holiday goes by a clock that is behind
+    if rules >= OPENS_AS_TURNED:
+        for name in {spec.schedule_zone, *(holiday.zone for holiday in spec.holidays)}:
+            found.update(turns(today + timedelta(days=first), days, _zone(name)))
+    for offset in range(first, days):
         day = today + timedelta(days=offset)
         first_s = day.isoweekday() % 7 * DAY_S
-        found.update(
-            _at(day, span.start_s - first_s, zone)
-            for span in spec.schedule
-            if first_s <= span.start_s < first_s + DAY_S
-        )
-        found.update(
-            _at(day, DAY_S if holiday.end_s is None else holiday.end_s, _zone(holiday.zone))
-            for holiday in spec.holidays
-            if _is_on(holiday, day)
-        )
+        for span in spec.schedule:
+            if first_s <= span.start_s < first_s + DAY_S:
+                found.update(_at(day, span.start_s - first_s, zone, rules))
+        for holiday in spec.holidays:
+            if _is_on(holiday, day):
+                end_s = DAY_S if holiday.end_s is None else holiday.end_s
+                found.update(_at(day, end_s, _zone(holiday.zone), rules))
     return sorted(moment for moment in found if moment > at_us)
 
 
-def _at(day: date, second: int, zone: ZoneInfo) -> int:
-    """The moment of a second of a day, by the clock on the wall there."""
+def _at(day: date, second: int, zone: ZoneInfo, rules: int) -> tuple[int, ...]:
+    """The moments of a second of a day, by the clock on the wall there."""
     wall = datetime.combine(day, datetime.min.time()) + timedelta(seconds=second)
-    return to_us(wall.replace(tzinfo=zone))
+    return instants(wall, zone) if rules >= OPENS_AS_TURNED else (to_us(wall.replace(tzinfo=zone)),)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from cmam.domain.profiles.policy import Policy
 from cmam.domain.values.rules.newest import RULES
-from cmam.domain.values.rules.opens import CLOCK_CHANGES
+from cmam.domain.values.rules.opens import CLOCK_CHANGES, CLOCK_TURNS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017
+DAY_US = 86_400_000_000
 DAYS_AHEAD = 9
 """A week and the days at its ends: within them every window of a week has ended once."""
 
@@ -54,6 +55,22 @@ def instants(wall: datetime, zone: ZoneInfo) -> tuple[int, ...]:
     return (late,)
 
 
+def turns(first: date, days: int, zone: ZoneInfo) -> tuple[int, ...]:
+    """The moments, in us, at which a zone's clock is set forward or back within so many days from the first one on."""
+    found: list[int] = []
+    early = to_us(datetime.combine(first, datetime.min.time(), zone)) - DAY_US
+    was = local(early, zone.key).utcoffset()
+    for late in range(early + DAY_US, early + (days + 2) * DAY_US + 1, DAY_US):
+        if (offset := local(late, zone.key).utcoffset()) != was:
+            before, after = late - DAY_US, late
+            while after - before > 1:
+                middle = (before + after) // 2
+                before, after = (middle, after) if local(middle, zone.key).utcoffset() == was else (before, middle)
+            found.append(after)
+            was = offset
+    return tuple(found)
+
+
 def next_outside(policy: Policy, now_us: int, *, rules: int = RULES) -> int | None:
     """When the hours end that hold at `now_us`, in us; None where they never do."""
     if not policy.hours.windows and len(policy.days) == 7:
@@ -62,6 +79,8 @@ def next_outside(policy: Policy, now_us: int, *, rules: int = RULES) -> int | No
     today = local(now_us, policy.hours.zone).date()
     ends = {window.end for window in policy.hours.windows} | {0}
     found: list[int] = []
+    if rules >= CLOCK_TURNS:
+        found.extend(turns(today, DAYS_AHEAD, zone))
     for offset in range(DAYS_AHEAD):
         day = datetime.combine(today + timedelta(days=offset), datetime.min.time())
         for end in ends:

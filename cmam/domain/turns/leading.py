@@ -23,7 +23,13 @@ from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import PositionId
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules.resting import AMENDED_AS_HEARD
-from cmam.domain.values.rules.sight import NO_OLDER_THAN_GAPS, RESTORES_ARE_KNOWN, TRADED_UNTOLD, UNTIMED_ARE_NEW
+from cmam.domain.values.rules.sight import (
+    GAPS_TO_COME,
+    NO_OLDER_THAN_GAPS,
+    RESTORES_ARE_KNOWN,
+    TRADED_UNTOLD,
+    UNTIMED_ARE_NEW,
+)
 from cmam.domain.values.trades import ExecutionKind, Order
 
 _OF_ORDERS = (
@@ -81,10 +87,12 @@ def _is_stamped_before(change: Change, before: AccountView) -> bool:
 
 def _of_gap(change: Change, before: AccountView, after: AccountView) -> Change:
     """The change with a time: where nothing tells one, nobody can say more than that it came after the account was last
-    in sight, or after the look before this one where no event has told it."""
+    in sight, or after the look before this one where no event has told it; by a clock set back since, not even that."""
     if change.at_ms or after.rules < NO_OLDER_THAN_GAPS:
         return change
     since_us = before.reconciled_us if before.health is Health.RECONCILED else before.in_sight_us
+    if since_us > after.at_us and after.rules >= GAPS_TO_COME:
+        return change
     return replace(change, at_ms=since_us // 1_000)
 
 

@@ -23,7 +23,7 @@ from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.rules.resting import AMENDED_AS_HEARD, ORDERS_WITH_POSITIONS
-from cmam.domain.values.rules.sight import NO_OLDER_THAN_GAPS
+from cmam.domain.values.rules.sight import GAPS_TO_COME, NO_OLDER_THAN_GAPS
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
 from tests.factories import LEADER, LOT, T0_US, Pair, a_view, price
 
@@ -207,6 +207,19 @@ def test_what_a_gap_has_left_without_any_time_is_no_older_than_the_gap(*, rules:
     told = changes(view, evolve(view, fact, lost_us + 11_000_000), fact)
     assert [change.kind for change in told] == [ChangeKind.GREW, ChangeKind.ORDER_PLACED]
     assert {change.at_ms for change in told} == {lost_us // 1_000 if is_known else 0}
+
+
+@pytest.mark.parametrize(("rules", "is_known"), [(RULES, False), (GAPS_TO_COME - 1, True)])
+def test_what_a_gap_has_left_is_of_no_known_age_where_the_clock_was_set_back(*, rules: int, is_known: bool) -> None:
+    """By the clock of this life the gap is yet to begin: what he added in it was never too old to be copied."""
+    bare = replace(HELD, opened_ms=0, updated_ms=0)
+    view = evolve(_holding(bare), HealthChanged(health=Health.RECONCILED), T0_US)
+    view = replace(evolve(view, HealthChanged(health=Health.DOWN), T0_US), rules=rules)
+    now_us = T0_US - 3_600_000_000
+    view = evolve(view, HealthChanged(health=Health.AUTHORISED), now_us)
+    fact = Reconciled(positions=(replace(bare, volume=Volume(2 * LOT)),), orders=())
+    (told,) = changes(view, evolve(view, fact, now_us + 1_000_000), fact)
+    assert (told.kind, told.at_ms) == (ChangeKind.GREW, T0_US // 1_000 if is_known else 0)
 
 
 def test_what_no_event_has_told_without_any_time_came_after_the_look_before() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from cmam.domain.events import AlertHealed
+from cmam.domain.events import AlertHealed, GuardDayBegan, GuardTripped
 from cmam.domain.folds.account import evolve
 from cmam.domain.turns.timing import lookup_due
-from tests.factories import Pair
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.reasons import Reason
+from tests.factories import LINK, Pair
 
 HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
 
 
 def test_what_was_to_be_asked_in_a_second_is_not_asked_in_an_hour() -> None:
@@ -42,3 +45,50 @@ def test_two_threads_that_read_the_clock_in_another_order_move_nothing() -> None
     pair.refuse("MARKET_CLOSED", temporary=True)
     after = evolve(pair.view, AlertHealed(kind="test"), pair.now_us - 900_000)
     assert after.copies == pair.view.copies
+
+
+def test_a_stop_that_the_market_has_passed_closes_a_copy_of_an_earlier_life() -> None:
+    """The copy filled at a moment that is yet to come by the clock of this life: its quotes are no older for that."""
+    pair = Pair()
+    pair.opens()
+    pair.answer(at="1.10000")
+    pair.now_us -= HOUR_US
+    pair.fact(AlertHealed(kind="test"))
+    pair.protects(stop="1.0999")
+    pair.quotes["EURUSD"] = ("1.09980", "1.09982")
+    pair.refuse("TRADING_BAD_STOPS")
+    pair.wake()
+    assert (pair.commands[-1].kind, pair.commands[-1].whole) == (CommandKind.CLOSE, True)
+    pair.answer()
+    assert pair.copy.reason is Reason.LEVEL_PASSED
+
+
+def test_a_pause_after_rejections_lasts_no_longer_than_it_was_to() -> None:
+    """Ten minutes of no opens are ten minutes, whatever the clock says at the next start."""
+    pair = Pair()
+    until_us = pair.now_us + HOUR_US // 6
+    pair.fact(GuardTripped(link=LINK, guard="rejections", reaction="open_only_off", until_us=until_us))
+    pair.now_us -= 5 * HOUR_US
+    pair.fact(AlertHealed(kind="test"))
+    pair.passes(HOUR_US // 6 - 1)
+    assert pair.view.latches
+    pair.passes(1)
+    assert not pair.view.latches
+
+
+def test_a_lock_of_a_day_that_was_far_ahead_ends_with_the_day_in_its_place() -> None:
+    """Tripped with the clock two hundred days ahead; today begins once it is right, and the lock ends with today."""
+    pair = Pair()
+    today_us, ahead_us = pair.now_us, pair.now_us + 200 * DAY_US
+    pair.now_us = ahead_us
+    pair.fact(GuardTripped(link=LINK, guard="daily_loss", reaction="close_only", until_us=ahead_us + HOUR_US))
+    pair.fact(GuardTripped(link=LINK, guard="min_equity", reaction="close_only"))
+    pair.now_us = today_us
+    began = GuardDayBegan(
+        link=LINK, began_us=today_us, next_us=today_us + DAY_US, balance=1, equity=1, anchor=1, initial=1, peak=None
+    )
+    pair.fact(began)
+    pair.passes(DAY_US - 1)
+    assert {guard for _, guard in pair.view.latches} == {"daily_loss", "min_equity"}
+    pair.passes(1)
+    assert {guard for _, guard in pair.view.latches} == {"min_equity"}

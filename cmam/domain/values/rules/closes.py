@@ -35,3 +35,9 @@ ADDS_LEFT_OUT = 6
 CLOSES_AS_SET = 10
 """What the leader closes is closed as the link is set then: `partial_rounding`, and the `max_lots_symbol` that no close
 may make a net pass. A copy had both for life as they were when it was opened."""
+
+# --- 16 ---------------------------------------------------------------------------------------------------------------
+
+OPENS_AS_TURNED = 16
+"""What is refused out of session is asked for again when the market opens, also where a zone's clock is set past the
+opening, or back to before the end of a session; it was asked for up to a quarter of an hour later."""

@@ -170,3 +170,8 @@ LIMITED_IN_ONE = 15
 """What one order may not have is cut off at limited risk, where `volume.rounding` splits: no part can be added there.
 The first part was opened for a target of all, so that a copy stayed as it was while its leader closed the half of his.
 """
+
+# --- 16 ---------------------------------------------------------------------------------------------------------------
+
+CLOCK_TURNS = 16
+"""Hours end too where a zone's clock is set back to before they began; they went on to the end of their window."""

@@ -223,3 +223,10 @@ OPENS_ARE_AHEAD = 15
 """What an open has filled by a history that is younger than the snapshot before it is not gone: it was not there yet.
 Where the fill was told a moment later, the copy counted as closed by a person, was found under its label, and closed.
 """
+
+# --- 16 ---------------------------------------------------------------------------------------------------------------
+
+GAPS_TO_COME = 16
+"""What a gap has left without any time is of no known age where the gap began at a moment that is yet to come, since
+the clock was set back between two lives. It was younger than nothing at all, and never too old to open.
+"""
