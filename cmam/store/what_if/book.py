@@ -203,7 +203,10 @@ class Book:
         if self.watches_guards:
             moments += [day.next_us for day in self.view.days.values() if day.next_us > at_us]
             moments += [at_us + look_us for _ in self.guards.breaches]
-        moments += [copy.retry_at_us for copy in modelled.copies.values() if copy.wait is not None and copy.retry_at_us]
+        for copy in modelled.copies.values():
+            if copy.wait is not None:  # at the end of its time it is looked at once more: `timing.py`
+                moments += [one for one in (copy.again_us, copy.wait_until_us) if one > at_us]
+                moments += [copy.retry_at_us] if copy.retry_at_us else []
         nearest = min((moment for moment in moments if moment is not None), default=None)
         return None if nearest is None else max(nearest, at_us + look_us)
 

@@ -1,0 +1,44 @@
+"""What-if held against a second day under the other settings, where its requests are answered by the model alone.
+
+The same leader, broker and market both times: what the second day was is what the what-if of the first has to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cmam.store.what_if import Asked, what_if
+from tests.rulebook import UNIT, Case, Rulebook
+
+
+def _day(case: Case, settings: Mapping[str, str], trades: Callable[[Rulebook], None]) -> Rulebook:
+    """A day of one follower under these settings."""
+    chosen = {"volume.basis": "units", **settings}
+    book = Rulebook([Case(case.name, case.broker, chosen, currency=case.currency, kind=case.kind)])
+    book.begin()
+    trades(book)
+    assert book.stepper.failures == []
+    return book
+
+
+def _asked(book: Rulebook, settings: Mapping[str, str]) -> dict[str, Any]:
+    return what_if(book.log.read_all, Asked.of(book.folded().registry, settings))
+
+
+def test_an_open_that_waits_is_looked_at_when_its_time_is_over() -> None:
+    """As the running system looks: a price that does not come is named as the reason, and without a stop the lots that
+    are set for that are opened. Each expired, as if nobody had looked."""
+
+    def trades(book: Rulebook) -> None:
+        book.person.buy(10_000 * UNIT)
+        book.go(45)
+
+    case = Case("f", "Mini", currency="EUR")
+    book = _day(case, {}, trades)
+    (late,) = _asked(book, {"wait_for_better": "2"})["differences"]
+    assert (late["what_if"]["verdict"], late["what_if"]["reason"]) == ("skip", "not_better")
+    by_risk = {"volume.mode": "risk_percent", "volume.without_stop": "0.6"}
+    (bare,) = _asked(book, by_risk)["differences"]
+    assert (bare["what_if"]["volume"], bare["what_if"]["state"]) == ("6000.00", "open")
+    assert _day(case, by_risk, trades).volumes("f") == [6_000 * UNIT]
