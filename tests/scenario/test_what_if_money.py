@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cmam.domain.belief.view import AccountView
 from cmam.store.what_if import Asked, what_if
+from tests.reruns import run_again
 from tests.rulebook import UNIT, Case, Rulebook
+
+CENT = 1
 
 
 def _day(case: Case, settings: Mapping[str, str], trades: Callable[[Rulebook], None]) -> Rulebook:
@@ -20,6 +24,10 @@ def _day(case: Case, settings: Mapping[str, str], trades: Callable[[Rulebook], N
     trades(book)
     assert book.stepper.failures == []
     return book
+
+
+def _truth(book: Rulebook, name: str) -> AccountView:
+    return book.folded().accounts[book.ids[name]]  # type: ignore[index]
 
 
 def _asked(book: Rulebook, settings: Mapping[str, str]) -> dict[str, Any]:
@@ -42,3 +50,22 @@ def test_an_open_that_waits_is_looked_at_when_its_time_is_over() -> None:
     (bare,) = _asked(book, by_risk)["differences"]
     assert (bare["what_if"]["volume"], bare["what_if"]["state"]) == ("6000.00", "open")
     assert _day(case, by_risk, trades).volumes("f") == [6_000 * UNIT]
+
+
+def test_the_least_commission_of_an_order_is_not_multiplied() -> None:
+    """At least 4 pounds an order, else 0.05 %: a hundred times the volume of an order that paid the least costs what
+    0.05 % of it are. It cost a hundred times the least, and twice what it would have."""
+
+    def trades(book: Rulebook) -> None:
+        position = book.person.buy(60_000 * UNIT)
+        book.go(3)
+        book.person.close(position, 60_000 * UNIT)
+        book.go(3)
+
+    case = Case("f", "Dear")
+    small, large = {"volume.amount": "0.01"}, {"volume.amount": "1"}
+    for then, now in ((small, large), (large, small)):
+        book = _day(case, then, trades)
+        run, _ = run_again(book, now)
+        truth = _truth(_day(case, now, trades), "f")
+        assert abs(run.books[truth.account].view.balance - truth.balance) <= 2 * CENT

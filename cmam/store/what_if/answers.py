@@ -75,7 +75,7 @@ class Answers:
         self._intent_of_order: dict[tuple[AccountId, OrderId], IntentId] = {}
         self._following: set[AccountId] = set()
         self._deals: set[tuple[AccountId, DealId]] = set()
-        self._commissions: dict[tuple[AccountId, SymbolId], Fraction] = {}
+        self._commissions: dict[tuple[AccountId, SymbolId], tuple[int, int]] = {}
         self._margins: dict[tuple[AccountId, SymbolId], Fraction] = {}
         self._spans: dict[AccountId, int] = {}
         self._looked_at: dict[tuple[LinkId, SourceKey, ChangeKind], list[tuple[int, Inputs]]] = {}
@@ -103,10 +103,9 @@ class Answers:
         distance, number = min(near, default=(ALIKE_US + 1, 0))
         return known[number][1] if distance <= ALIKE_US else None
 
-    def commission(self, account: AccountId, symbol: SymbolId, volume: int) -> int | None:
-        """What one side of a volume costs, by what it cost on this account; minor units, None where unknown."""
-        known = self._commissions.get((account, symbol))
-        return None if known is None else round(known * volume)
+    def commission(self, account: AccountId, symbol: SymbolId) -> tuple[int, int] | None:
+        """What one side of a deal cost on this account, in minor units, and of which volume; None where unknown."""
+        return self._commissions.get((account, symbol))
 
     def margin(self, account: AccountId, symbol: SymbolId, volume: int) -> int:
         """The margin that a volume binds, by what was bound before on this account."""
@@ -185,6 +184,6 @@ class Answers:
         self._deals.add((account, deal.deal))
         answer.deals.append(deal)
         answer.ended_us, answer.rejected, answer.refusal, answer.dropped = at_us, None, None, ""
-        self._commissions[account, deal.symbol] = Fraction(deal.commission, deal.filled_volume)
+        self._commissions[account, deal.symbol] = (deal.commission, deal.filled_volume)
         if answer.recorded.command.kind is not CommandKind.PLACE and at_us - answer.at_us <= ALIKE_US:
             self._spans[account] = answer.span_us
