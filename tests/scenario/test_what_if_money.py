@@ -11,7 +11,7 @@ from typing import Any
 from cmam.domain.belief.view import AccountView
 from cmam.store.what_if import Asked, what_if
 from tests.reruns import run_again
-from tests.rulebook import UNIT, Case, Rulebook
+from tests.rulebook import EURUSD, GBPUSD, SELL, UNIT, Case, Rulebook
 
 CENT = 1
 
@@ -69,3 +69,28 @@ def test_the_least_commission_of_an_order_is_not_multiplied() -> None:
         run, _ = run_again(book, now)
         truth = _truth(_day(case, now, trades), "f")
         assert abs(run.books[truth.account].view.balance - truth.balance) <= 2 * CENT
+
+
+def test_what_turns_a_net_pays_for_its_new_side_too() -> None:
+    """Half the volume of a sale that closes what is bought and opens the rest: both sides of both parts are paid for.
+    The new side had cost nothing, and bound no margin."""
+
+    def trades(book: Rulebook) -> None:
+        first = book.person.buy(40_000 * UNIT, symbol=EURUSD)
+        book.go(3)
+        second = book.person.buy(90_000 * UNIT, symbol=EURUSD, side=SELL)
+        book.person.buy(10_000 * UNIT, symbol=GBPUSD)
+        book.go(3)
+        book.person.close(first, 40_000 * UNIT)
+        book.go(3)
+        book.person.close(second, 60_000 * UNIT)
+        book.go(3)
+
+    case = Case("f", kind="netted")
+    book = _day(case, {}, trades)
+    run, _ = run_again(book, {"volume.amount": "0.5"})
+    truth = _truth(_day(case, {"volume.amount": "0.5"}, trades), "f")
+    view = run.books[truth.account].view
+    held = sorted((p.symbol, p.side, p.volume, p.commission, p.used_margin) for p in view.positions.values())
+    assert held == sorted((p.symbol, p.side, p.volume, p.commission, p.used_margin) for p in truth.positions.values())
+    assert abs(view.balance - truth.balance) <= CENT

@@ -113,7 +113,8 @@ class Fills(Money):
         then = (told,) if told is not None else like.deals if like is not None else ()
         gross, fee = self.realised(view, held, closing, price, then, now_us)
         swap, opening = round(held.swap * part), round(held.commission * part)
-        commission = opening + self.commission_of(view, held.symbol, closing, price, like, now_us)
+        own = self.commission_of(view, held.symbol, closing, price, like, now_us)
+        commission = opening + own
         beyond, now_ms = volume - closing, later_of(held, now_us)
         left = replace(
             held,
@@ -124,7 +125,18 @@ class Fills(Money):
             updated_ms=now_ms,
         )
         if beyond > 0:
-            left = replace(left, side=held.side.opposite, volume=Volume(beyond), price=price, stop=None, target=None)
+            cost = self.commission_of(view, held.symbol, Volume(beyond), price, like, now_us)
+            own += cost
+            left = replace(
+                left,
+                side=held.side.opposite,
+                volume=Volume(beyond),
+                price=price,
+                stop=None,
+                target=None,
+                commission=cost,
+                used_margin=self.margin_of(view, held.symbol, Volume(beyond), like, now_us),
+            )
         elif left.volume == 0:
             left = replace(left, status=PositionStatus.CREATED, closed_ms=now_ms)
         if order is None:
@@ -155,7 +167,7 @@ class Fills(Money):
             closed_volume=closing,
             money_digits=view.money_digits,
         )
-        deal = self._deal(order, held.position, volume, price, now_us, commission=commission - opening)
+        deal = self._deal(order, held.position, volume, price, now_us, commission=own)
         return ExecutionSeen(
             kind=ExecutionKind.ORDER_FILLED,
             order=order,
