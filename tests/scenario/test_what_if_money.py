@@ -6,7 +6,10 @@ The same leader, broker and market both times: what the second day was is what t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
+
+import pytest
 
 from cmam.domain.belief.view import AccountView
 from cmam.store.what_if import Asked, what_if
@@ -14,6 +17,8 @@ from tests.reruns import run_again
 from tests.rulebook import EURUSD, GBPUSD, SELL, UNIT, Case, Rulebook
 
 CENT = 1
+OPENS, CLOSES = "2106", "2111"
+"""The messages whose answers are lost."""
 
 
 def _day(case: Case, settings: Mapping[str, str], trades: Callable[[Rulebook], None]) -> Rulebook:
@@ -94,3 +99,48 @@ def test_what_turns_a_net_pays_for_its_new_side_too() -> None:
     held = sorted((p.symbol, p.side, p.volume, p.commission, p.used_margin) for p in view.positions.values())
     assert held == sorted((p.symbol, p.side, p.volume, p.commission, p.used_margin) for p in truth.positions.values())
     assert abs(view.balance - truth.balance) <= CENT
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault", "lost"),
+    [
+        ("hedged", "silence", OPENS),
+        ("netted", "silence", OPENS),
+        ("hedged", "cut-after", OPENS),
+        ("netted", "cut-after", OPENS),
+        ("hedged", "silence", CLOSES),
+        ("hedged", "cut-after", CLOSES),
+    ],
+)
+def test_a_lost_answer_is_lost_in_a_what_if_too(kind: str, fault: str, lost: str) -> None:
+    """What was asked fills at its own price and is known when it was found, so that what the leader does meanwhile
+    waits for that as it did. It filled at once at the newest quote, and the snapshot gave it the recorded position."""
+
+    def trades(book: Rulebook) -> None:
+        number = str(book.ids["f"])
+        if lost == OPENS:
+            book.broker.set_fault(fault, {"account": number, "type": lost, "count": "1"})
+        position = book.person.buy(40_000 * UNIT)
+        book.run(0.02)
+        book.price("EURUSD", "1.08700")
+        book.go(15)
+        if lost == CLOSES:
+            book.broker.set_fault(fault, {"account": number, "type": lost, "count": "1"})
+        book.person.close(position, 15_000 * UNIT)
+        book.run(0.02)
+        book.price("EURUSD", "1.08900")
+        book.go(15)
+        book.person.close(position, 25_000 * UNIT)
+        book.run(0.02)
+        book.price("EURUSD", "1.08100")
+        book.go(12)
+
+    case, half = Case("f", kind=kind), {"volume.amount": "0.5"}
+    book, truth = _day(case, {}, trades), _day(case, half, trades)
+    found = _asked(book, half)
+    (trade,) = found["differences"]
+    money = sum(deal.net for deal in truth.broker.floor.accounts[truth.ids["f"]].deals.values())
+    shown = trade["what_if"]
+    assert (shown["volume"], shown["state"], shown["ended"]) == ("20000.00", "closed", "closed_by_leader")
+    assert abs(Decimal(shown["result"]) * 100 - money) <= CENT
+    assert found["model"]["at_recorded_fills"] == found["model"]["fills"] == 3
