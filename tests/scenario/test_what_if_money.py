@@ -35,6 +35,11 @@ def _truth(book: Rulebook, name: str) -> AccountView:
     return book.folded().accounts[book.ids[name]]  # type: ignore[index]
 
 
+def _held(view: AccountView) -> list[tuple[int, ...]]:
+    positions = sorted(view.positions.values(), key=lambda held: held.symbol)
+    return [(p.symbol, p.side.sign, p.volume, p.stop or 0, p.commission, p.used_margin) for p in positions]
+
+
 def _asked(book: Rulebook, settings: Mapping[str, str]) -> dict[str, Any]:
     return what_if(book.log.read_all, Asked.of(book.folded().registry, settings))
 
@@ -77,13 +82,13 @@ def test_the_least_commission_of_an_order_is_not_multiplied() -> None:
 
 
 def test_what_turns_a_net_pays_for_its_new_side_too() -> None:
-    """Half the volume of a sale that closes what is bought and opens the rest: both sides of both parts are paid for.
-    The new side had cost nothing, and bound no margin."""
+    """Half the volume of a sale that closes what is bought and opens the rest: both sides of both parts are paid for,
+    and the rest has its stop. The new side had cost nothing, bound no margin, and had no stop."""
 
     def trades(book: Rulebook) -> None:
         first = book.person.buy(40_000 * UNIT, symbol=EURUSD)
         book.go(3)
-        second = book.person.buy(90_000 * UNIT, symbol=EURUSD, side=SELL)
+        second = book.person.buy(90_000 * UNIT, symbol=EURUSD, side=SELL, relativeStopLoss=500)
         book.person.buy(10_000 * UNIT, symbol=GBPUSD)
         book.go(3)
         book.person.close(first, 40_000 * UNIT)
@@ -96,8 +101,7 @@ def test_what_turns_a_net_pays_for_its_new_side_too() -> None:
     run, _ = run_again(book, {"volume.amount": "0.5"})
     truth = _truth(_day(case, {"volume.amount": "0.5"}, trades), "f")
     view = run.books[truth.account].view
-    held = sorted((p.symbol, p.side, p.volume, p.commission, p.used_margin) for p in view.positions.values())
-    assert held == sorted((p.symbol, p.side, p.volume, p.commission, p.used_margin) for p in truth.positions.values())
+    assert _held(view) == _held(truth)
     assert abs(view.balance - truth.balance) <= CENT
 
 
