@@ -14,7 +14,7 @@ import pytest
 from cmam.domain.belief.view import AccountView
 from cmam.store.what_if import Asked, what_if
 from tests.reruns import run_again
-from tests.rulebook import EURUSD, GBPUSD, SELL, UNIT, Case, Rulebook
+from tests.rulebook import EURUSD, GBPUSD, SELL, TABLE_HEAD, UNIT, Case, Rulebook
 
 CENT = 1
 OPENS, CLOSES = "2106", "2111"
@@ -148,3 +148,18 @@ def test_a_lost_answer_is_lost_in_a_what_if_too(kind: str, fault: str, lost: str
     assert (shown["volume"], shown["state"], shown["ended"]) == ("20000.00", "closed", "closed_by_leader")
     assert abs(Decimal(shown["result"]) * 100 - money) <= CENT
     assert found["model"]["at_recorded_fills"] == found["model"]["fills"] == 3
+
+
+def test_a_copy_in_another_symbol_has_that_symbols_price() -> None:
+    """A table leads trades of one symbol to another: they fill at the quote of that, not at the recorded price."""
+
+    def trades(book: Rulebook) -> None:
+        book.person.buy(20_000 * UNIT, symbol=GBPUSD)
+        book.go(12)
+        book.person.buy(20_000 * UNIT, symbol=EURUSD)
+        book.go(3)
+
+    table = {"symbols.table": f"{TABLE_HEAD}\nEURUSD,GBPUSD,,,,,,,"}
+    run, _ = run_again(book := _day(Case("f"), {}, trades), table)
+    held = run.books[_truth(book, "f").account].view.positions.values()
+    assert [(p.symbol, p.price) for p in held] == [(GBPUSD, 127_010_000)] * 2
