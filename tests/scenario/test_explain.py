@@ -81,3 +81,36 @@ def test_a_size_by_risk_shows_what_its_costs_take_off() -> None:
     assert arithmetic["text"] == "0.3 % × 10000 ÷ (0.00803 × 1 + 0.0010852) = 6250000/1899 units"
     assert arithmetic["then"][0].startswith("within 2468 (units: minimum commission")
     assert (arithmetic["holds"], arithmetic["volume"]) == (True, "2468.00")
+
+
+def test_a_later_look_shows_its_arithmetic_in_every_volume_mode() -> None:
+    """An open that waits for a better price is sized when that comes: what was multiplied stands with that look, also
+    where it was lots of the follower's symbol."""
+    sizes = {
+        "multiplier": "0.5",
+        "fixed": "0.03",
+        "formula": "leader_lots * 2",
+        "balance_ratio": "1",
+        "fixed_leverage": "1",
+        "risk_percent": "1",
+    }
+    cases = []
+    for mode, amount in sizes.items():
+        how = {"volume.formula": amount} if mode == "formula" else {"volume.amount": amount}
+        settings = {"volume.basis": "units", "volume.mode": mode, "wait_for_better": "2.5", **how}
+        cases.append(Case(mode, "Mini", {**settings, "volume.without_stop": "0.04"}, currency="EUR"))
+    book = Rulebook(cases)
+    book.begin()
+    book.person.buy(10_000 * UNIT)
+    book.go()
+    book.price("EURUSD", "1.08400")
+    book.go(2)
+    audit = Audit.of(book.log)
+    for case in cases:
+        (decision,) = [line for line in audit.decisions() if (line["profile"], line["kind"]) == (case.name, "opened")]
+        (story,) = explain(audit, decision["decision_id"])
+        (look,) = story["attempts"]
+        assert (look["verdict"], look["reproduced"]) == ("copy", True), case.name
+        assert look["arithmetic"] is not None, case.name
+        assert look["arithmetic"]["holds"], case.name
+        assert book.volumes(case.name) == [int(Fraction(look["volume"]) * UNIT)], case.name

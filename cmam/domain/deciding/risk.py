@@ -127,7 +127,7 @@ def _loss(asked: Sizing, q2d: Fraction, distance: Fraction) -> Loss:
     if spec.quote_name != currency:
         fee = distance * q2d * spec.conversion_fee_rate / money.FEE_SCALE
     minor = Fraction(1, 10**rates.view.money_digits)
-    return Loss(distance * q2d, fee, opening, closing, _least(spec, rates), minor)
+    return Loss(distance * q2d, fee, opening, closing, least_commission(spec, rates), minor)
 
 
 def commission_per_unit(spec: SymbolSpec, rates: Rates, price: Fraction, q2d: Fraction) -> Fraction:
@@ -153,7 +153,7 @@ def commission_per_unit(spec: SymbolSpec, rates: Rates, price: Fraction, q2d: Fr
             raise Missing("commission")
 
 
-def _least(spec: SymbolSpec, rates: Rates) -> Fraction:
+def least_commission(spec: SymbolSpec, rates: Rates) -> Fraction:
     """What one order costs at least, in the deposit currency; raises Missing where that cannot be converted."""
     if spec.min_commission_e8 <= 0:
         return Fraction(0)

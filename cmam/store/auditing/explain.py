@@ -192,10 +192,12 @@ def _attempts(audit: Audit, past: Past, event: ChangeDecided, decision: Mapping[
         one = record.event
         row = REASONS.get(one.reason) if one.reason is not None else None
         made = (one.verdict, one.reason, one.volume, one.goal)
+        case = past.case_of_attempt(record)
+        lot = _lot(case, case.waiting.symbol if case is not None and case.waiting is not None else None)
         found.append(
             line
-            | {"working": _working(one.working), "arithmetic": expression(one.working, units_text(one.volume))}
-            | _let_through(past.case_of_attempt(record), one.verdict, one.reason, row.cure if row else None, made)
+            | {"working": _working(one.working), "arithmetic": expression(one.working, units_text(one.volume), lot)}
+            | _let_through(case, one.verdict, one.reason, row.cure if row else None, made)
         )
     return found
 

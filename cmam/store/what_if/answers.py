@@ -12,13 +12,17 @@ from fractions import Fraction
 from cmam.domain.belief.copies import CopyKey
 from cmam.domain.events import (
     ChangeDecided,
+    ClosesSeen,
     ExecutionSeen,
     Inputs,
     IntentDropped,
     IntentRecorded,
+    IntentSettled,
+    Outcome,
     Reconciled,
     RequestRefused,
 )
+from cmam.domain.turns.settling import LINE_LOST
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import AccountId, DealId, IntentId, LinkId, OrderId, SourceKey, SymbolId
@@ -30,6 +34,8 @@ ALIKE_US = 2_000_000
 """A request of the same kind for the same copy, decided no farther away than this, is the same request."""
 AT_ONCE = (CommandKind.OPEN, CommandKind.ADD, CommandKind.CLOSE)
 """Requests that are filled or rejected at once; a resting order that is cancelled later was none the less taken."""
+LOST = f"{LINE_LOST}was lost"
+"""Why a request is dropped that its broker has never had, and that is made anew."""
 LATENCY_US = 100_000
 """How long a fill takes at an account of which no fill is recorded."""
 
@@ -46,6 +52,8 @@ class Answer:
     refusal: RequestRefused | None = None
     rejected: ExecutionSeen | None = None
     dropped: str = ""
+    found: int | None = None
+    """At which price it filled, where no deal of it was told and its order or its position was found afterwards."""
     margin: Fraction = Fraction(0)
 
     @property
@@ -58,7 +66,7 @@ class Answer:
         """At which price, on average; None where nothing was filled."""
         priced = [(deal.price, deal.filled_volume) for deal in self.deals if deal.price is not None]
         total = sum(volume for _, volume in priced)
-        return round(Fraction(sum(price * volume for price, volume in priced), total)) if total else None
+        return round(Fraction(sum(price * volume for price, volume in priced), total)) if total else self.found
 
     @property
     def span_us(self) -> int:
@@ -73,9 +81,11 @@ class Answers:
         self._by_intent: dict[IntentId, Answer] = {}
         self._by_copy: dict[tuple[AccountId, CopyKey, CommandKind], list[Answer]] = {}
         self._intent_of_order: dict[tuple[AccountId, OrderId], IntentId] = {}
+        self._by_label: dict[tuple[AccountId, str], list[Answer]] = {}
+        self._lost: dict[AccountId, set[IntentId]] = {}
         self._following: set[AccountId] = set()
         self._deals: set[tuple[AccountId, DealId]] = set()
-        self._commissions: dict[tuple[AccountId, SymbolId], Fraction] = {}
+        self._commissions: dict[tuple[AccountId, SymbolId], tuple[int, int]] = {}
         self._margins: dict[tuple[AccountId, SymbolId], Fraction] = {}
         self._spans: dict[AccountId, int] = {}
         self._looked_at: dict[tuple[LinkId, SourceKey, ChangeKind], list[tuple[int, Inputs]]] = {}
@@ -103,10 +113,9 @@ class Answers:
         distance, number = min(near, default=(ALIKE_US + 1, 0))
         return known[number][1] if distance <= ALIKE_US else None
 
-    def commission(self, account: AccountId, symbol: SymbolId, volume: int) -> int | None:
-        """What one side of a volume costs, by what it cost on this account; minor units, None where unknown."""
-        known = self._commissions.get((account, symbol))
-        return None if known is None else round(known * volume)
+    def commission(self, account: AccountId, symbol: SymbolId) -> tuple[int, int] | None:
+        """What one side of a deal cost on this account, in minor units, and of which volume; None where unknown."""
+        return self._commissions.get((account, symbol))
 
     def margin(self, account: AccountId, symbol: SymbolId, volume: int) -> int:
         """The margin that a volume binds, by what was bound before on this account."""
@@ -125,6 +134,8 @@ class Answers:
                     self._following.add(account)
                     key = (account, (event.link, event.source), event.command.kind)
                     self._by_copy.setdefault(key, []).append(answer)
+                    if event.command.kind is CommandKind.OPEN:
+                        self._by_label.setdefault((account, event.command.label), []).append(answer)
             case ChangeDecided() as event if event.change.leader in self._following:
                 key_of_change = (event.link, event.change.source, event.change.kind)
                 self._looked_at.setdefault(key_of_change, []).append((record.at_us, event.inputs))
@@ -136,6 +147,10 @@ class Answers:
                 self._execution(account, event, record.at_us)
             case Reconciled() as event:
                 self._reconcile(account, event, record.at_us)
+            case ClosesSeen() as event:
+                self._closes(account, event, record.at_us)
+            case IntentSettled() as event:
+                self._settled(event, record.at_us)
             case _:
                 pass
 
@@ -169,14 +184,54 @@ class Answers:
         elif not answer.ended_us and not answer.recorded.command.kind.adds_risk:
             answer.ended_us = at_us
 
-    def _reconcile(self, account: AccountId, event: Reconciled, at_us: int) -> None:
-        for order in (*event.past_orders, *event.orders):
+    def _settled(self, event: IntentSettled, at_us: int) -> None:
+        """What was asked in a gap is answered when it is known what became of it."""
+        answer = self._by_intent.get(event.intent)
+        if answer is None or answer.ended_us:
+            return
+        if event.outcome is Outcome.ABSENT:
+            self._end(event.intent, at_us, dropped=LOST if event.retry_in_us else Outcome.ABSENT.value)
+        elif event.outcome is Outcome.CONFIRMED:
+            answer.ended_us = at_us
+            if answer.recorded.command.kind is CommandKind.CLOSE and not answer.deals:
+                self._lost.setdefault(answer.account, set()).add(event.intent)
+
+    def _closes(self, account: AccountId, event: ClosesSeen, at_us: int) -> None:
+        """The deals of closes whose answers were lost: by their orders' names, else by what was asked of whom, when."""
+        for order in event.orders:
             if IntentId(order.client_order_id) in self._by_intent:
                 self._intent_of_order[account, order.order] = IntentId(order.client_order_id)
+        for deal in sorted(event.deals, key=lambda deal: (deal.executed_ms, deal.deal)):
+            known = self._intent_of_order.get((account, deal.order)) or self._lost_close(account, deal)
+            if known is not None and deal.close is not None and (account, deal.deal) not in self._deals:
+                answer = self._by_intent[known]
+                self._deal(answer, deal, answer.ended_us or at_us)
+
+    def _lost_close(self, account: AccountId, deal: Deal) -> IntentId | None:
+        for name in sorted(self._lost.get(account, ()), key=lambda name: self._by_intent[name].at_us):
+            answer = self._by_intent[name]
+            asked = answer.recorded.command
+            is_then = answer.at_us - ALIKE_US <= deal.executed_ms * 1_000 <= answer.ended_us + ALIKE_US
+            if is_then and (asked.position, asked.volume) == (deal.position, deal.filled_volume):
+                self._lost[account].discard(name)
+                return name
+        return None
+
+    def _reconcile(self, account: AccountId, event: Reconciled, at_us: int) -> None:
+        for order in (*event.past_orders, *event.orders):
+            name = IntentId(order.client_order_id)
+            if name in self._by_intent:
+                self._intent_of_order[account, order.order] = name
+                if order.executed_volume > 0 and order.execution_price is not None:
+                    self._by_intent[name].found = order.execution_price
+        for position in event.positions:
+            for answer in self._by_label.get((account, position.label), ()) if position.label else ():
+                if not answer.deals and answer.found is None:
+                    answer.found = position.price
         for deal in event.deals:
-            name = self._intent_of_order.get((account, deal.order))
-            if name is not None:
-                self._deal(self._by_intent[name], deal, at_us)
+            known = self._intent_of_order.get((account, deal.order))
+            if known is not None:
+                self._deal(self._by_intent[known], deal, at_us)
 
     def _deal(self, answer: Answer, deal: Deal, at_us: int) -> None:
         account = answer.account
@@ -185,6 +240,6 @@ class Answers:
         self._deals.add((account, deal.deal))
         answer.deals.append(deal)
         answer.ended_us, answer.rejected, answer.refusal, answer.dropped = at_us, None, None, ""
-        self._commissions[account, deal.symbol] = Fraction(deal.commission, deal.filled_volume)
+        self._commissions[account, deal.symbol] = (deal.commission, deal.filled_volume)
         if answer.recorded.command.kind is not CommandKind.PLACE and at_us - answer.at_us <= ALIKE_US:
             self._spans[account] = answer.span_us

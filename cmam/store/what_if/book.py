@@ -34,7 +34,8 @@ from cmam.domain.events import (
 from cmam.domain.guarding.guards import Memory
 from cmam.domain.market.equity import equity, equity_symbols
 from cmam.domain.turns.timing import next_due
-from cmam.domain.values.ids import PositionId, SymbolId
+from cmam.domain.values.ids import LinkId, PositionId, SourceKey, SymbolId
+from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import floor_fraction
 from cmam.domain.values.trades import Deal, Order, Position
 from cmam.store.what_if.model import Model
@@ -143,17 +144,35 @@ class Book:
                     fact,
                     positions=tuple(self._positions(fact)),
                     orders=tuple(self._orders(fact)),
-                    deals=tuple(_with_balance(deal, owed) for deal in fact.deals if not self._is_apart(deal.position)),
+                    deals=tuple(
+                        _with_balance(deal, owed)
+                        for deal in fact.deals
+                        if not self._is_apart(deal.position) and deal.symbol not in self.symbols
+                    ),
+                    past_orders=tuple(order for order in fact.past_orders if not self._is_order_of_apart(order)),
                 )
             case _:
                 return fact
 
     def _is_apart(self, position: PositionId | None) -> bool:
-        return position is not None and self.owners.get(position) in self.apart
+        """Whether a recorded position is that of a copy that is apart; one that a snapshot shows first, too."""
+        if position is None:
+            return False
+        return self.owners.get(position) in self.apart or self.real.by_position.get(position) in self.apart
+
+    def _is_named_apart(self, label: str) -> bool:
+        mark = read_label(label)
+        return mark is not None and (LinkId(mark.link), SourceKey(mark.source)) in self.apart
+
+    def _is_order_of_apart(self, order: Order) -> bool:
+        """Whether a recorded order is that of a copy that is apart: what became of it counts only there."""
+        is_named = self._is_named_apart(order.label) or self._is_named_apart(order.client_order_id.rpartition(".")[0])
+        return is_named or order.symbol in self.symbols or self._is_apart(order.position)
 
     def _positions(self, fact: Reconciled) -> Iterator[Position]:
         for position in fact.positions:
-            if not self._is_apart(position.position) and position.symbol not in self.symbols:
+            is_other = self._is_apart(position.position) or self._is_named_apart(position.label)
+            if not is_other and position.symbol not in self.symbols:
                 yield position
         mine = {copy.position for key, copy in self.view.copies.items() if key in self.apart}
         for held in self.view.positions.values():
@@ -203,7 +222,10 @@ class Book:
         if self.watches_guards:
             moments += [day.next_us for day in self.view.days.values() if day.next_us > at_us]
             moments += [at_us + look_us for _ in self.guards.breaches]
-        moments += [copy.retry_at_us for copy in modelled.copies.values() if copy.wait is not None and copy.retry_at_us]
+        for copy in modelled.copies.values():
+            if copy.wait is not None:  # at the end of its time it is looked at once more: `timing.py`
+                moments += [one for one in (copy.again_us, copy.wait_until_us) if one > at_us]
+                moments += [copy.retry_at_us] if copy.retry_at_us else []
         nearest = min((moment for moment in moments if moment is not None), default=None)
         return None if nearest is None else max(nearest, at_us + look_us)
 

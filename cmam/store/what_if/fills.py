@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -46,7 +47,10 @@ class Fills(Money):
         """An order filled: into a position of its own, into the one it adds to, or into the net of its symbol."""
         held = self._held_for(view, order, name)
         if held is not None and held.side is not order.side:
-            return (self.closed(view, held, volume, price, like, now_us, name=name, order=order),)
+            turned = self.closed(view, held, volume, price, like, now_us, name=name, order=order)
+            left = turned.position
+            is_new = left is not None and left.volume > 0 and left.side is order.side
+            return (turned, *self._protected(left, order, price, name)) if left is not None and is_new else (turned,)
         commission = self.commission_of(view, order.symbol, volume, price, like, now_us)
         if held is None:
             position = Position(
@@ -79,8 +83,12 @@ class Fills(Money):
         filled = ExecutionSeen(
             kind=ExecutionKind.ORDER_FILLED, order=order, position=position, deal=deal, client_msg_id=name
         )
-        if held is not None or (order.relative_stop is None and order.relative_target is None):
-            return (filled,)
+        return (filled,) if held is not None else (filled, *self._protected(position, order, price, name))
+
+    def _protected(self, position: Position, order: Order, price: Price, name: str) -> Iterator[ExecutionSeen]:
+        """The report of the levels that what an order has opened gets with it."""
+        if order.relative_stop is None and order.relative_target is None:
+            return
         sign = order.side.sign
         protected = replace(
             position,
@@ -89,7 +97,7 @@ class Fills(Money):
             trailing=order.trailing,
             guaranteed=order.guaranteed,
         )
-        return (filled, self.with_levels(protected, name, is_server_event=True))
+        yield self.with_levels(protected, name, is_server_event=True)
 
     def closed(
         self,
@@ -113,7 +121,8 @@ class Fills(Money):
         then = (told,) if told is not None else like.deals if like is not None else ()
         gross, fee = self.realised(view, held, closing, price, then, now_us)
         swap, opening = round(held.swap * part), round(held.commission * part)
-        commission = opening + self.commission_of(view, held.symbol, closing, price, like, now_us)
+        own = self.commission_of(view, held.symbol, closing, price, like, now_us)
+        commission = opening + own
         beyond, now_ms = volume - closing, later_of(held, now_us)
         left = replace(
             held,
@@ -124,7 +133,18 @@ class Fills(Money):
             updated_ms=now_ms,
         )
         if beyond > 0:
-            left = replace(left, side=held.side.opposite, volume=Volume(beyond), price=price, stop=None, target=None)
+            cost = self.commission_of(view, held.symbol, Volume(beyond), price, like, now_us)
+            own += cost
+            left = replace(
+                left,
+                side=held.side.opposite,
+                volume=Volume(beyond),
+                price=price,
+                stop=None,
+                target=None,
+                commission=cost,
+                used_margin=self.margin_of(view, held.symbol, Volume(beyond), like, now_us),
+            )
         elif left.volume == 0:
             left = replace(left, status=PositionStatus.CREATED, closed_ms=now_ms)
         if order is None:
@@ -155,7 +175,7 @@ class Fills(Money):
             closed_volume=closing,
             money_digits=view.money_digits,
         )
-        deal = self._deal(order, held.position, volume, price, now_us, commission=commission - opening)
+        deal = self._deal(order, held.position, volume, price, now_us, commission=own)
         return ExecutionSeen(
             kind=ExecutionKind.ORDER_FILLED,
             order=order,

@@ -32,6 +32,8 @@ class Model(Fills):
     def answer_to(self, view: AccountView, intent: Intent) -> tuple[Answer | None, int]:
         """The recorded answer to the same request, if there was one, and how long this one takes."""
         like = self.answers.like(view.account, intent.key, intent.command.kind, intent.recorded_us)
+        if like is not None and like.recorded.command.symbol != intent.command.symbol:
+            like = None  # a table has led to another symbol since
         if like is None or not like.ended_us or like.recorded.command.kind is CommandKind.PLACE:
             return like, self.answers.span_us(view.account)
         return like, like.span_us

@@ -10,12 +10,13 @@ from math import ceil
 from cmam.domain.belief.copies import Intent
 from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.arithmetic import Missing
-from cmam.domain.deciding.risk import commission_per_unit
+from cmam.domain.deciding.risk import commission_per_unit, least_commission
 from cmam.domain.market.conversion import Rates, chain_symbols
 from cmam.domain.market.equity import symbols_for
 from cmam.domain.market.margins import expected_margin
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import PRICE_SCALE, VOLUME_SCALE, Price, Quote, Side, Volume
+from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Deal, Position
 from cmam.store.what_if.answers import Answer, Answers
 
@@ -93,25 +94,45 @@ class Money:
     def commission_of(
         self, view: AccountView, symbol: SymbolId, volume: Volume, price: Price, like: Answer | None, now_us: int
     ) -> int:
-        """What one side of a volume costs; minor units, not above zero."""
-        money = view.currency
-        if like is not None and like.volume:
-            return round(Fraction(sum(deal.commission for deal in like.deals) * volume, like.volume))
-        known = self.answers.commission(view.account, symbol, volume)
+        """What one side of a volume costs; minor units, not above zero. In proportion to what was paid on record: where
+        each order costs something at least, in that of what the specification says both cost."""
+        known = self.answers.commission(view.account, symbol)
+        paid = [(deal.commission, int(deal.filled_volume)) for deal in like.deals] if like is not None else []
+        paid = paid or ([known] if known is not None else [])
+        commission, then = sum(cost for cost, _ in paid), sum(volume for _, volume in paid)
         spec = view.specs.get(symbol)
-        if known is not None or spec is None or not spec.commission_rate_e8:
-            return known or 0
-        names = (*symbols_for(view, spec), *chain_symbols(view, spec.base_name, USD), *chain_symbols(view, USD, money))
+        if spec is None or (paid and (not commission or not spec.min_commission_e8)):
+            return round(Fraction(commission * volume, then)) if paid else 0
+        cost_of = self._cost_of(view, spec, price, now_us)
+        if cost_of is None:
+            return round(Fraction(commission * volume, then)) if paid else 0
+        before = sum(cost_of(volume) for _, volume in paid)
+        return round(commission * cost_of(volume) / before) if before else -ceil(cost_of(volume))
+
+    def _cost_of(
+        self, view: AccountView, spec: SymbolSpec, price: Price, now_us: int
+    ) -> Callable[[int], Fraction] | None:
+        """What an order of a volume costs by its specification, in minor units; None where a rate for it is missing."""
+        money = view.currency
+        names = (
+            *symbols_for(view, spec),
+            *chain_symbols(view, spec.base_name, USD),
+            *chain_symbols(view, USD, money),
+            *chain_symbols(view, spec.min_commission_asset or USD, money),
+        )
         rates = self.rates(view, now_us, names)
         to_deposit = Fraction(1) if spec.quote_name == money else rates.rate(spec.quote_name, money, high=True)
         if to_deposit is None:
-            return 0
+            return None
+        unit = Fraction(0)
         try:
-            unit = commission_per_unit(spec, rates, Fraction(price, PRICE_SCALE), to_deposit)
+            if spec.commission_rate_e8:
+                unit = commission_per_unit(spec, rates, Fraction(price, PRICE_SCALE), to_deposit)
+            least = least_commission(spec, rates)
         except Missing:
-            return 0
-        cost: Fraction = Fraction(volume, VOLUME_SCALE) * unit * 10**view.money_digits
-        return -ceil(cost)
+            return None
+        scale = 10**view.money_digits
+        return lambda volume: max(unit * Fraction(volume, VOLUME_SCALE), least) * scale
 
     def margin_of(self, view: AccountView, symbol: SymbolId, volume: Volume, like: Answer | None, now_us: int) -> int:
         """The margin that a volume binds."""

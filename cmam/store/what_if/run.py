@@ -309,6 +309,8 @@ class Run:
             return
         book.asked.add(name)
         like, span_us = book.model.answer_to(book.view, intent)
+        if like is not None and not like.ended_us:
+            return  # the record ends before its answer
         due_us = max(at_us, intent.recorded_us + span_us)
         entry = (due_us, next(self._numbers), book.view.account, intent.intent, intent.attempt, like)
         heapq.heappush(self._heap, entry)

@@ -1,0 +1,165 @@
+"""What-if held against a second day under the other settings, where its requests are answered by the model alone.
+
+The same leader, broker and market both times: what the second day was is what the what-if of the first has to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from cmam.domain.belief.view import AccountView
+from cmam.store.what_if import Asked, what_if
+from tests.reruns import run_again
+from tests.rulebook import EURUSD, GBPUSD, SELL, TABLE_HEAD, UNIT, Case, Rulebook
+
+CENT = 1
+OPENS, CLOSES = "2106", "2111"
+"""The messages whose answers are lost."""
+
+
+def _day(case: Case, settings: Mapping[str, str], trades: Callable[[Rulebook], None]) -> Rulebook:
+    """A day of one follower under these settings."""
+    chosen = {"volume.basis": "units", **settings}
+    book = Rulebook([Case(case.name, case.broker, chosen, currency=case.currency, kind=case.kind)])
+    book.begin()
+    trades(book)
+    assert book.stepper.failures == []
+    return book
+
+
+def _truth(book: Rulebook, name: str) -> AccountView:
+    return book.folded().accounts[book.ids[name]]  # type: ignore[index]
+
+
+def _held(view: AccountView) -> list[tuple[int, ...]]:
+    positions = sorted(view.positions.values(), key=lambda held: held.symbol)
+    return [(p.symbol, p.side.sign, p.volume, p.stop or 0, p.commission, p.used_margin) for p in positions]
+
+
+def _asked(book: Rulebook, settings: Mapping[str, str]) -> dict[str, Any]:
+    return what_if(book.log.read_all, Asked.of(book.folded().registry, settings))
+
+
+def test_an_open_that_waits_is_looked_at_when_its_time_is_over() -> None:
+    """As the running system looks: a price that does not come is named as the reason, and without a stop the lots that
+    are set for that are opened. Each expired, as if nobody had looked."""
+
+    def trades(book: Rulebook) -> None:
+        book.person.buy(10_000 * UNIT)
+        book.go(45)
+
+    case = Case("f", "Mini", currency="EUR")
+    book = _day(case, {}, trades)
+    (late,) = _asked(book, {"wait_for_better": "2"})["differences"]
+    assert (late["what_if"]["verdict"], late["what_if"]["reason"]) == ("skip", "not_better")
+    by_risk = {"volume.mode": "risk_percent", "volume.without_stop": "0.6"}
+    (bare,) = _asked(book, by_risk)["differences"]
+    assert (bare["what_if"]["volume"], bare["what_if"]["state"]) == ("6000.00", "open")
+    assert _day(case, by_risk, trades).volumes("f") == [6_000 * UNIT]
+
+
+def test_the_least_commission_of_an_order_is_not_multiplied() -> None:
+    """At least 4 pounds an order, else 0.05 %: a hundred times the volume of an order that paid the least costs what
+    0.05 % of it are. It cost a hundred times the least, and twice what it would have."""
+
+    def trades(book: Rulebook) -> None:
+        position = book.person.buy(60_000 * UNIT)
+        book.go(3)
+        book.person.close(position, 60_000 * UNIT)
+        book.go(3)
+
+    case = Case("f", "Dear")
+    small, large = {"volume.amount": "0.01"}, {"volume.amount": "1"}
+    for then, now in ((small, large), (large, small)):
+        book = _day(case, then, trades)
+        run, _ = run_again(book, now)
+        truth = _truth(_day(case, now, trades), "f")
+        assert abs(run.books[truth.account].view.balance - truth.balance) <= 2 * CENT
+
+
+def test_what_turns_a_net_pays_for_its_new_side_too() -> None:
+    """Half the volume of a sale that closes what is bought and opens the rest: both sides of both parts are paid for,
+    and the rest has its stop. The new side had cost nothing, bound no margin, and had no stop."""
+
+    def trades(book: Rulebook) -> None:
+        first = book.person.buy(40_000 * UNIT, symbol=EURUSD)
+        book.go(3)
+        second = book.person.buy(90_000 * UNIT, symbol=EURUSD, side=SELL, relativeStopLoss=500)
+        book.person.buy(10_000 * UNIT, symbol=GBPUSD)
+        book.go(3)
+        book.person.close(first, 40_000 * UNIT)
+        book.go(3)
+        book.person.close(second, 60_000 * UNIT)
+        book.go(3)
+
+    case = Case("f", kind="netted")
+    book = _day(case, {}, trades)
+    run, _ = run_again(book, {"volume.amount": "0.5"})
+    truth = _truth(_day(case, {"volume.amount": "0.5"}, trades), "f")
+    view = run.books[truth.account].view
+    assert _held(view) == _held(truth)
+    assert abs(view.balance - truth.balance) <= CENT
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault", "lost"),
+    [
+        ("hedged", "silence", OPENS),
+        ("netted", "silence", OPENS),
+        ("hedged", "cut-after", OPENS),
+        ("netted", "cut-after", OPENS),
+        ("hedged", "silence", CLOSES),
+        ("hedged", "cut-after", CLOSES),
+    ],
+)
+def test_a_lost_answer_is_lost_in_a_what_if_too(kind: str, fault: str, lost: str) -> None:
+    """What was asked fills at its own price and is known when it was found, so that what the leader does meanwhile
+    waits for that as it did. It filled at once at the newest quote, and the snapshot gave it the recorded position."""
+
+    def trades(book: Rulebook) -> None:
+        number = str(book.ids["f"])
+        if lost == OPENS:
+            book.broker.set_fault(fault, {"account": number, "type": lost, "count": "1"})
+        position = book.person.buy(40_000 * UNIT)
+        book.run(0.02)
+        book.price("EURUSD", "1.08700")
+        book.go(15)
+        if lost == CLOSES:
+            book.broker.set_fault(fault, {"account": number, "type": lost, "count": "1"})
+        book.person.close(position, 15_000 * UNIT)
+        book.run(0.02)
+        book.price("EURUSD", "1.08900")
+        book.go(15)
+        book.person.close(position, 25_000 * UNIT)
+        book.run(0.02)
+        book.price("EURUSD", "1.08100")
+        book.go(12)
+
+    case, half = Case("f", kind=kind), {"volume.amount": "0.5"}
+    book, truth = _day(case, {}, trades), _day(case, half, trades)
+    found = _asked(book, half)
+    (trade,) = found["differences"]
+    money = sum(deal.net for deal in truth.broker.floor.accounts[truth.ids["f"]].deals.values())
+    shown = trade["what_if"]
+    assert (shown["volume"], shown["state"], shown["ended"]) == ("20000.00", "closed", "closed_by_leader")
+    assert abs(Decimal(shown["result"]) * 100 - money) <= CENT
+    assert found["model"]["at_recorded_fills"] == found["model"]["fills"] == 3
+
+
+def test_a_copy_in_another_symbol_has_that_symbols_price() -> None:
+    """A table leads trades of one symbol to another: they fill at the quote of that, not at the recorded price."""
+
+    def trades(book: Rulebook) -> None:
+        book.person.buy(20_000 * UNIT, symbol=GBPUSD)
+        book.go(12)
+        book.person.buy(20_000 * UNIT, symbol=EURUSD)
+        book.go(3)
+
+    table = {"symbols.table": f"{TABLE_HEAD}\nEURUSD,GBPUSD,,,,,,,"}
+    run, _ = run_again(book := _day(Case("f"), {}, trades), table)
+    held = run.books[_truth(book, "f").account].view.positions.values()
+    assert [(p.symbol, p.price) for p in held] == [(GBPUSD, 127_010_000)] * 2
