@@ -355,7 +355,8 @@ class Floor:
             if deal.closed is not None and self.habits.deal_precedes:
                 self.tell_money(book)
             status = self._status_after(held, order)
-            if deal.closed is not None and self.habits.cancel_precedes and not book.netted:
+            precedes = self.habits.cancel_precedes_nets if book.netted else self.habits.cancel_precedes
+            if deal.closed is not None and precedes:
                 self._after_close(book, held, name)
             told_deal = None if kind == TOLD_CANCELLED and self.habits.remainders == "alone" else deal
             self._tell(book, kind, order, held, told_deal, name=name, status=status, is_server=is_server)
