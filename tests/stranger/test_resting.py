@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.belief import holdings
-from cmam.domain.events import ChangeDecided
+from cmam.domain.events import ChangeDecided, CopyFinished
 from cmam.domain.folds import booking
+from cmam.domain.values.reasons import Reason
 from tests.stranger.books import BUY, LIMIT, SELL, STOP
 from tests.stranger.habits import Habits
 from tests.stranger.world import Terminal, World, signed
@@ -78,3 +79,23 @@ def test_what_is_added_before_the_copy_of_an_order_fills_is_added_then(
     assert _grown_at_once(follower) == [-3 * VOLUME]
     monkeypatch.setattr(booking, "GROWN_WHILE_RESTING", 99)
     assert _grown_at_once(follower) == [-2 * VOLUME]
+
+
+@pytest.mark.parametrize(("is_cut", "reason"), [(False, Reason.CLOSED_BY_LEADER), (True, Reason.EXPIRED)])
+def test_an_order_that_expires_is_no_persons_doing(is_cut: bool, reason: Reason) -> None:
+    """Its leader's expires in the same moment, and is told first; or both do while the line is cut."""
+    world = World(1, Habits(), {LEADER: ("North", False), FOLLOWER: ("South", False)})
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    terminal = Terminal(world, LEADER)
+    world.start()
+    world.run(5)
+    price, hour_ms = world.broker.market.bids["EURUSD"] - 2_000, world.broker.now_ms() + 10_000
+    terminal.rest(LIMIT, "EURUSD", BUY, VOLUME, price, timeInForce=1, expirationTimestamp=hour_ms)
+    world.run(9.9)
+    assert len(world.broker.floor.books[FOLLOWER].orders) == 1
+    if is_cut:
+        world.lines.cut_all()
+    world.run(60)
+    assert not world.broker.floor.books[FOLLOWER].orders
+    assert [one.reason for one in world.events(FOLLOWER, CopyFinished)] == [reason]
+    world.stepper.kill()
