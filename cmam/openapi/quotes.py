@@ -55,6 +55,8 @@ class QuoteBoard:
         self._asked: dict[str, set[SymbolId]] = {}
         self._asked_us: dict[str, int] = {}
         self._awaited: set[str] = set()
+        self._fallen: set[str] = set()
+        """Feeds that nobody carries any more."""
         self._clocks: dict[str, _Samples] = {}
         self._heard: dict[str, int] = {}
 
@@ -78,10 +80,12 @@ class QuoteBoard:
             if known in carried:
                 self._quotes.setdefault((feed, symbol), quote)
         self._feeds[account] = (*carried, feed)
+        self._fallen.discard(feed)
 
     def drop(self, account: AccountId, feed: str) -> None:
         """Let the spots of `account` count for `feed` no more, and forget that: half a quote from before a gap is none
         after it."""
+        self._fallen.add(feed)
         left = tuple(other for other in self._feeds.pop(account, ()) if other != feed)
         if left:
             self._feeds[account] = left
@@ -123,10 +127,11 @@ class QuoteBoard:
     def is_warming(self, account: AccountId, now_us: int) -> bool:
         """Whether an account has its feed so newly, or not yet, that a quote which is missing may still come.
 
-        The same holds where somebody has just asked for a symbol more of it, and until the broker has answered that.
+        The same holds where somebody has just asked for a symbol more of it, and until the broker has answered that;
+        and while nobody carries it any more, which those who read it may not have been told yet.
         """
         joined_us = self._joined_us.get(account)
-        if joined_us is None or self._members[account] in self._awaited:
+        if joined_us is None or self._members[account] in self._awaited or self._members[account] in self._fallen:
             return True
         return now_us - max(joined_us, self._asked_us.get(self._members[account], 0)) < WARM_US
 

@@ -207,11 +207,23 @@ class Floor:
 
     def _tell_rests(self, book: Book, order: Order, name: str) -> None:
         """An order rests: that is told at once, or as it was then, however late."""
+        self._let_expire(book, order)
         told = self.words.execution(book, TOLD_ACCEPTED, order, self._pictured(book, order), None)
         if self.habits.rests_told_us:
             self._later(self.habits.rests_told_us, lambda: self._say(book.account, told, name))
         else:
             self._tell(book, TOLD_ACCEPTED, order, self._pictured(book, order), name=name)
+
+    def _let_expire(self, book: Book, order: Order) -> None:
+        """End an order at its hour, if it rests until then and the hour is the same still."""
+        hour_ms = order.expires_ms
+
+        def expire() -> None:
+            if book.orders.get(order.number) is order and order.expires_ms == hour_ms:
+                self._finish(book, order, EXPIRED, TOLD_EXPIRED)
+
+        if hour_ms:
+            self._later((hour_ms - self._now()) * 1_000, expire)
 
     def _check_open(self, book: Book, symbol: Symbol) -> None:
         if symbol.name == book.shut:
@@ -355,7 +367,8 @@ class Floor:
             if deal.closed is not None and self.habits.deal_precedes:
                 self.tell_money(book)
             status = self._status_after(held, order)
-            if deal.closed is not None and self.habits.cancel_precedes and not book.netted:
+            precedes = self.habits.cancel_precedes_nets if book.netted else self.habits.cancel_precedes
+            if deal.closed is not None and precedes:
                 self._after_close(book, held, name)
             told_deal = None if kind == TOLD_CANCELLED and self.habits.remainders == "alone" else deal
             self._tell(book, kind, order, held, told_deal, name=name, status=status, is_server=is_server)
@@ -602,6 +615,7 @@ class Floor:
         order.trailing, order.trigger = asked.trailingStopLoss, asked.stopTriggerMethod
         order.updated_ms = self._now()
         self._tell(book, TOLD_REPLACED, order, self._pictured(book, order), name=name)
+        self._let_expire(book, order)
         self._look_at(book, order)
 
     def cancel(self, book: Book, asked: Any, name: str) -> None:

@@ -94,6 +94,8 @@ class Habits:
     """So much later every execution event is told once more."""
     cancel_precedes: bool = False
     """Whether the end of a protective order is told before the fill that closed its position; on hedged accounts."""
+    cancel_precedes_nets: bool = False
+    """Whether it is on netted accounts, where no deal may have been told yet of what has taken the net away."""
     fill_shows_position: bool = True
     """Whether a fill tells the position besides its deal; where a net turns nothing else says what stands."""
     net_orders: str = "net"
@@ -248,6 +250,7 @@ DRAWN_NEXT: dict[str, tuple[Any, ...]] = {
     "nights_us": (3_000_000,),
     "rolls": ("at once",),
     "spot_gaps": (True,),
+    "cancel_precedes_nets": (True,),
 }
 """And those of last. Not drawn: labels that are not kept, refusals that do not name their request, and fills that show
 what was before them: nothing else says whose these are, or what is held."""
@@ -262,7 +265,9 @@ def draw(chance: random.Random, *, is_old: bool = False) -> Habits:
     if not (found.stamps and found.stamps_move) or found.coarse_ms > 1:
         found = replace(found, again_us=0)  # by nothing but its time could it be told from news
     if not found.fill_shows_position:
-        found = replace(found, cancel_precedes=False)  # or the position that stands with it is all that is told
+        found = replace(
+            found, cancel_precedes=False, cancel_precedes_nets=False
+        )  # or the position that stands with it is all that is told
     return found if found.stamps else replace(found, opening_times=True)  # orders have to tell some time
 
 

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.belief import holdings
-from cmam.domain.events import ChangeDecided
+from cmam.domain.events import ChangeDecided, CopyFinished
 from cmam.domain.folds import booking
+from cmam.domain.turns import ends
+from cmam.domain.values.reasons import Reason
 from tests.stranger.books import BUY, LIMIT, SELL, STOP
 from tests.stranger.habits import Habits
 from tests.stranger.world import Terminal, World, signed
@@ -78,3 +80,57 @@ def test_what_is_added_before_the_copy_of_an_order_fills_is_added_then(
     assert _grown_at_once(follower) == [-3 * VOLUME]
     monkeypatch.setattr(booking, "GROWN_WHILE_RESTING", 99)
     assert _grown_at_once(follower) == [-2 * VOLUME]
+
+
+@pytest.mark.parametrize(("is_cut", "reason"), [(False, Reason.CLOSED_BY_LEADER), (True, Reason.EXPIRED)])
+def test_an_order_that_expires_is_no_persons_doing(is_cut: bool, reason: Reason) -> None:
+    """Its leader's expires in the same moment, and is told first; or both do while the line is cut."""
+    world = World(1, Habits(), {LEADER: ("North", False), FOLLOWER: ("South", False)})
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    terminal = Terminal(world, LEADER)
+    world.start()
+    world.run(5)
+    price, hour_ms = world.broker.market.bids["EURUSD"] - 2_000, world.broker.now_ms() + 10_000
+    terminal.rest(LIMIT, "EURUSD", BUY, VOLUME, price, timeInForce=1, expirationTimestamp=hour_ms)
+    world.run(9.9)
+    assert len(world.broker.floor.books[FOLLOWER].orders) == 1
+    if is_cut:
+        world.lines.cut_all()
+    world.run(60)
+    assert not world.broker.floor.books[FOLLOWER].orders
+    assert [one.reason for one in world.events(FOLLOWER, CopyFinished)] == [reason]
+    world.stepper.kill()
+
+
+def _filled_after_its_hour() -> tuple[list[int], Reason]:
+    """The line is cut, the leader takes the hour from his order, his follower's expires by the old one, and his fills:
+    what the follower holds then, and why the copy of the order had ended."""
+    world = World(1, Habits(), {LEADER: ("North", False), FOLLOWER: ("South", False)})
+    world.profile("of", LEADER, {FOLLOWER: "1"})
+    terminal = Terminal(world, LEADER)
+    world.start()
+    world.run(5)
+    price, hour_ms = world.broker.market.bids["EURUSD"] - 2_000, world.broker.now_ms() + 6_420
+    terminal.rest(LIMIT, "EURUSD", BUY, VOLUME, price, timeInForce=1, expirationTimestamp=hour_ms)
+    world.run(6.3)
+    (order,) = terminal.book.orders
+    terminal.amend(order, volume=VOLUME, limitPrice=price / 100_000)
+    world.lines.cut_all()
+    world.run(30)
+    (ended,) = world.events(FOLLOWER, CopyFinished)
+    world.broker.on_time(world.lines.now())
+    world.broker.move("EURUSD", price - 100)
+    world.lines.collect()
+    world.run(30)
+    found = [signed(held) for held in world.broker.floor.books[FOLLOWER].positions.values()]
+    world.stepper.kill()
+    return found, ended.reason
+
+
+def test_what_an_order_fills_whose_copy_has_expired_before_it_was_amended_is_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its copy counted as closed by a person's hand, and nothing was opened."""
+    assert _filled_after_its_hour() == ([VOLUME], Reason.EXPIRED)
+    monkeypatch.setattr(ends, "RESTS_EXPIRED", 99)
+    assert _filled_after_its_hour() == ([], Reason.CLOSED_BY_HUMAN)

@@ -120,10 +120,10 @@ class Feeds:
             return
         if feed in self._carried:
             self._let_fall(feed)
-        self._board.carry(AccountId(account), feed)
         carrier = self._carried[feed] = self._subscribers.setdefault(account, Subscriber(account))
-        if self._is_asking(carrier):
-            self._board.await_answer(feed)
+        if self._is_asking(carrier) or self._missing(carrier, self._wanted[feed]):
+            self._board.await_answer(feed)  # before it is carried: no moment at which its quotes are missing for good
+        self._board.carry(AccountId(account), feed)
         self._subscribe(feed, self._wanted[feed])
 
     def _let_fall(self, feed: str) -> None:
@@ -136,9 +136,13 @@ class Feeds:
 
     def _subscribe(self, feed: str, symbols: set[int]) -> None:
         carrier = self._carried[feed]
-        missing = symbols - carrier.asked - carrier.refused
+        missing = self._missing(carrier, symbols)
         if missing:
             self._ask_for(Asked(carrier, tuple(sorted(missing))))
+
+    @staticmethod
+    def _missing(carrier: Subscriber, symbols: set[int]) -> set[int]:
+        return symbols - carrier.asked - carrier.refused
 
     def _ask_for(self, asked: Asked) -> None:
         account = asked.subscriber.account

@@ -15,7 +15,7 @@ from cmam.domain.values.ids import OrderId, PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
 from cmam.domain.values.rules.levels import LOOSENED_AT_ONCE, TRAILED_BEFORE, TRAILED_ON, TRAILS_ONE_WAY
-from cmam.domain.values.rules.nets import WHAT_TRAILS
+from cmam.domain.values.rules.nets import DEALS_TAKE_NETS, WHAT_TRAILS
 from cmam.domain.values.rules.resting import RESTS_TOLD_FILLED
 from cmam.domain.values.rules.sight import (
     ACCEPTED_ALONE,
@@ -221,14 +221,25 @@ def _protects_untimed(view: AccountView, event: ExecutionSeen) -> bool:
 def as_told(view: AccountView, event: ExecutionSeen, seen: Position) -> Position:
     """The position of an event without a new deal, as it counts: where a protective order tells it without a time that
     says so, it may be of before, so that its levels count, and of what is held only what nothing else has told. Of a
-    swap that is told so its swap counts alone."""
+    swap that is told so its swap counts alone. A net is taken away by a deal, not by the end of what protected it."""
     known = view.positions.get(seen.position)
+    if known is not None and _ends_with_its_net(view, event, seen):
+        return known
     if known is not None and event.kind is ExecutionKind.SWAP and view.rules >= SWAPS_MOVE_NOTHING:
         is_untimed = seen.updated_ms in (0, known.updated_ms)
         return replace(known, swap=seen.swap) if is_untimed else seen
     if known is None or not _protects_untimed(view, event):
         return seen
     return replace(seen, side=known.side, volume=known.volume, status=known.status)
+
+
+def _ends_with_its_net(view: AccountView, event: ExecutionSeen, seen: Position) -> bool:
+    """Whether an event tells the end of a protective order alone, whose net is gone by a deal that is yet to be told:
+    it may be an order of a share's."""
+    order = event.order
+    if order is None or order.type is not OrderType.PROTECTION or event.kind not in _ENDS or seen.volume:
+        return False
+    return not order.executed_volume and event.deal is None and view.is_netted() and view.rules >= DEALS_TAKE_NETS
 
 
 def take_dealt(view: AccountView, seen: Position, deal: Deal, at_us: int, *, is_ours: bool) -> AccountView:

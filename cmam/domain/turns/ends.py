@@ -14,7 +14,7 @@ from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules.nets import ADDS_OUTLIVE_NETS, SHARES_AWAIT_RESTS, TRADED_TO_FLAT
-from cmam.domain.values.rules.resting import PARTS_REST, RESTS_REJECTED, WAITS_END
+from cmam.domain.values.rules.resting import PARTS_REST, RESTS_EXPIRED, RESTS_REJECTED, WAITS_END
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.wanted.resting import place_command
 
@@ -38,23 +38,25 @@ def finish_order(turn: TurnInTheMaking, key: CopyKey, fact: Event) -> None:
     if reason is None:
         is_ours = copy.goal.terms is None or copy.grace_over or copy.leader_filled
         reason = Reason.EXPIRED if _is_past(copy, turn.now_us) else Reason.CLOSED_BY_HUMAN
-        if turn.view.rules >= RESTS_REJECTED and _is_rejected(copy, fact):
+        if turn.view.rules >= RESTS_REJECTED and _has_ended(copy, fact, OrderStatus.REJECTED):
             reason = Reason.REFUSED
+        if turn.view.rules >= RESTS_EXPIRED and _has_ended(copy, fact, OrderStatus.EXPIRED):
+            reason = Reason.EXPIRED
         reason = Reason.CANCELLED if is_ours else reason
     _settle_all(turn, key, "the order has ended")
     turn.add(CopyFinished(link=copy.link, source=copy.source, reason=reason))
 
 
-def _is_rejected(copy: Copy, fact: Event) -> bool:
+def _has_ended(copy: Copy, fact: Event, status: OrderStatus) -> bool:
     """Whether it is the broker who ended an order that rested: he had accepted it, and rejects it now or when it would
-    fill."""
+    fill, or its hour has come."""
     orders: tuple[Order | None, ...] = ()
     if isinstance(fact, ExecutionSeen):
         orders = (fact.order,)
     elif isinstance(fact, Reconciled):
         orders = fact.past_orders
     ends = (order.status for order in orders if order is not None and order.order == copy.order)
-    return OrderStatus.REJECTED in ends
+    return status in ends
 
 
 def finish_if_gone(turn: TurnInTheMaking, key: CopyKey, fact: Event) -> None:

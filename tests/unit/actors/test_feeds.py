@@ -282,3 +282,64 @@ def test_quotes_may_still_come_until_their_question_is_answered() -> None:
     bench.feeds.answered(ask.question, 60_000_000)
     assert bench.board.is_warming(AccountId(1), 62_900_000)
     assert not bench.board.is_warming(AccountId(1), 63_100_000)
+
+
+def test_quotes_of_a_feed_that_nobody_carries_any_more_may_still_come() -> None:
+    """Its line was cut: who reads it has still to be told, and what he decides meanwhile waits."""
+    bench = Bench()
+    bench.board.join(AccountId(1), "f", 0)
+    bench.want(1, 10)
+    bench.feeds.answered(bench.asked.pop().question, 0)
+    bench.hear(1, 10)
+    assert not bench.board.is_warming(AccountId(1), 60_000_000)
+    bench.ready.clear()
+    bench.feeds.lose_all()
+    assert bench.board.is_warming(AccountId(1), 60_000_000)
+    bench.ready.add(2)
+    bench.feeds.want(m.QuotesWanted(AccountId(2), "f", (10,)))
+    bench.feeds.answered(bench.asked.pop().question, 120_000_000)
+    assert bench.board.is_warming(AccountId(1), 122_900_000)
+    assert not bench.board.is_warming(AccountId(1), 123_100_000)
+
+
+class SteppedBoard(QuoteBoard):
+    """Notes at each change whether a quote that is missing of the feed `f` may still come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[bool] = []
+
+    def note(self) -> None:
+        self.join(AccountId(99), "f", 0)
+        has_quote = self.quote("f", SymbolId(10)) is not None
+        self.found.append(has_quote or self.is_warming(AccountId(99), 3_600_000_000))
+
+    def carry(self, account: AccountId, feed: str) -> None:
+        """Look right after it."""
+        super().carry(account, feed)
+        self.note()
+
+    def drop(self, account: AccountId, feed: str) -> None:
+        """Look right after it."""
+        super().drop(account, feed)
+        self.note()
+
+    def answered(self, feed: str, at_us: int) -> None:
+        """Look right after it."""
+        super().answered(feed, at_us)
+        self.note()
+
+
+def test_at_no_moment_of_a_change_of_carriers_are_quotes_missing_for_good() -> None:
+    """Accounts decide on other threads, between any two steps of it."""
+    bench = Bench()
+    bench.board = board = SteppedBoard()
+    bench.feeds = Feeds(board, "connection:demo-1", lambda account: account in bench.ready, bench.asked.append)
+    bench.want(1, 10)
+    bench.want(2, 10)
+    bench.feeds.answered(bench.asked.pop().question, 3_600_000_000)
+    bench.hear(1, 10)
+    board.found.clear()
+    bench.ready.remove(1)
+    bench.feeds.lose(1)
+    assert board.found == [True, True, True]

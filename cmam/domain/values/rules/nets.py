@@ -221,3 +221,11 @@ OPENED_IN_ANOTHER_LIFE = 15
 is taken into the record: no other share has lost it, none has gone because of it, and it ends with its leader's
 position. It was nobody's: the others lost as much, or it stayed where shares of both sides ended.
 """
+
+# --- 16 ---------------------------------------------------------------------------------------------------------------
+
+DEALS_TAKE_NETS = 16
+"""The end of a protective order does not take its net away, though it shows it gone: the deal that did may be told
+behind it, and may be that of a share's order. The shares counted as closed by a person, that of the order too where it
+had rested, and what the net had turned into was nobody's: it stayed, and nothing was copied into its symbol any more.
+"""

@@ -138,3 +138,11 @@ AMENDED_AS_HEARD = 15
 """An amendment that is heard, and whose order tells the time that it had before, is as old as its hearing: that broker
 stamps no amendments. Of an order that was older than `max_age` a larger volume was not followed.
 """
+
+# --- 16 ---------------------------------------------------------------------------------------------------------------
+
+RESTS_EXPIRED = 16
+"""A copied order that the broker tells expired has expired, also where its leader's has a later hour by then, or none,
+and the change had not arrived: what his order fills is opened. It counted as closed by a person's hand, and the
+leader's trade was not copied.
+"""
