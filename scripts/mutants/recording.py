@@ -143,8 +143,8 @@ MUTATIONS = (
     Mutation(
         "an account whose record was refused trades on",
         "cmam/actors/recording/recorder.py",
-        "        self._refused.add(error.stream)\n",
-        "",
+        "refused = self._refused[error.stream] = m.StreamRefused(",
+        "refused = m.StreamRefused(",
         (RECORDER,),
     ),
     Mutation(

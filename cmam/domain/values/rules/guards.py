@@ -88,6 +88,7 @@ LOCKED_WHEN_FOUND = 16
 """A copy that a look takes into the record is met by the latches that stand: those of the whole account close it too,
 and what rests of it is cancelled. On an account that another profile's guard had flattened it was kept for good where
 its first close was refused, and an order of it could fill into a locked account.
+"""
 
 LOCKS_END_IN_TIME = 16
 """A lock that ends with its day ends no later than the day that begins in the place of one of a wrong clock, and the
