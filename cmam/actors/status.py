@@ -314,15 +314,22 @@ def account_document(view: AccountView | None, known: Any, store: StoreId) -> di
         "reason": view.health_reason,
         "currency": view.currency or known.currency,
         "type": trader.account_type.value if trader else known.account_type,
-        "balance": decimal_text(view.balance, view.money_digits),
-        "positions": len(view.positions),
-        "orders": len(view.orders),
+        **(_held(view) if trader else {}),
         "copies": sum(copy.state in (CopyState.OPEN, CopyState.CLOSING) for copy in view.copies.values()),
         "left": left_by_link(view, store),
         "intents": len(view.intents),
         "unknown": [_unknown_document(one) for one in unknowns(view)],
         "findings": [_finding_document(one) for one in view.findings],
         "version": view.version,
+    }
+
+
+def _held(view: AccountView) -> dict[str, object]:
+    """What an account holds by its broker's word; of one that was never in sight nothing is known, and not nothing."""
+    return {
+        "balance": decimal_text(view.balance, view.money_digits),
+        "positions": len(view.positions),
+        "orders": len(view.orders),
     }
 
 

@@ -6,8 +6,10 @@ Used for settings and for secrets. Must not know what stands in them. And why a 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import pwd
+import stat
 from pathlib import Path
 
 PRIVATE_FILE = 0o600
@@ -54,6 +56,24 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def open_to_read(path: Path) -> io.BufferedReader:
+    """Open what somebody named to be read, and wait for nobody: only a file, a pipe or a terminal has an end.
+
+    A pipe whose writer has gone, or never came, is one with nothing in it: it would be waited for without a word. One
+    that is written to, as of `<(...)`, is read to its end. Raises OSError, also for any other device.
+    """
+    return open(path, "rb", opener=_at_once)
+
+
+def _at_once(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "this is a device, and no file", path)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def is_private(path: Path) -> bool:

@@ -14,6 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from cmam.config.files import open_to_read
+
 FILE_BYTES_MAX = 4_000_000
 PROFILES_MAX = 1_000
 DEPTH_MAX = 4
@@ -61,7 +63,7 @@ def read_profile_file(path: Path, text: str | None = None) -> list[dict[str, Any
 
 def _text_of(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(FILE_BYTES_MAX + 1)
         if len(data) > FILE_BYTES_MAX:
             raise ProfileFileInvalid([f"{path}: the file is larger than {FILE_BYTES_MAX} bytes"])

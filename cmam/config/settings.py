@@ -217,9 +217,11 @@ class _Form(BaseModel):
     @field_validator("ca_file")
     @classmethod
     def _a_bundle(cls, value: str, info: ValidationInfo) -> str:
+        path = Path(value).expanduser().absolute()
+        if value and path.exists() and not path.is_file():  # it is read at each start: a pipe would be waited for
+            raise PydanticCustomError("bundle", "no file", {"why": "this is a folder, a pipe or a device, and no file"})
         if not value or not (info.context or {}).get("look"):
             return value
-        path = Path(value).expanduser().absolute()
         try:
             with path.open("rb") as file:
                 if b"-----BEGIN CERTIFICATE-----" in file.read(BUNDLE_BYTES_MAX):

@@ -10,9 +10,12 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from cmam.config.files import refusal, write_whole
+from cmam.config.files import open_to_read, refusal, write_whole
 from cmam.config.home import Home
 from cmam.config.settings import Problem, Settings, SettingsInvalid, as_document, check, names, notes
+
+FILE_BYTES_MAX = 1_000_000
+"""Far more than all settings with their notes."""
 
 BOTH = {"CMAM_HOST": ("live_host", "demo_host"), "CMAM_PORT": ("live_port", "demo_port")}
 """Variables that speak of both environments at once, like the options --host and --port."""
@@ -60,7 +63,8 @@ def preview_settings(home: Home, changes: Mapping[str, Any]) -> Settings:
 
 def _stored(home: Home) -> tuple[dict[str, Any], dict[str, str]]:
     try:
-        values = tomllib.loads(home.settings.read_text(encoding="utf-8"))
+        with open_to_read(home.settings) as file:
+            values = tomllib.loads(file.read(FILE_BYTES_MAX).decode())
     except FileNotFoundError:
         return {}, {}
     except (OSError, ValueError, RecursionError) as error:  # no UTF-8, no TOML, a number of thousands of digits

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmam.config.files import open_to_read
 from cmam.domain.profiles.table import COLUMNS
 
 FILE_BYTES_MAX = 2_000_000
@@ -45,7 +46,7 @@ def read_symbols_file(path: Path) -> TableText:
 
 
 def _bytes_of(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with open_to_read(path) as file:
         return file.read(FILE_BYTES_MAX + 1)
 
 

@@ -7,7 +7,6 @@ every value here may be a secret.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from cmam.config.files import refusal
+from cmam.config.files import open_to_read, refusal
 from cmam.config.secret import Secret
 
 FILE_BYTES_MAX = 1024 * 1024
@@ -154,16 +153,9 @@ def _json_of(path: Path) -> Any:
 def _text_of(path: Path) -> str:
     """A file's text; the byte order mark with which editors on Windows begin a file is no part of it."""
     try:
-        with open(path, "rb", opener=_at_once) as file:
+        with open_to_read(path) as file:
             return file.read(FILE_BYTES_MAX).decode("utf-8-sig")
     except OSError as error:
         raise TokensInvalid(f"Expected to read {path}; found: {refusal(error, path)}.") from None
     except UnicodeDecodeError:
         raise TokensInvalid(f"Expected text in {path}; found something else.") from None
-
-
-def _at_once(path: str, flags: int) -> int:
-    """Open a pipe whose writer has gone as one with nothing in it: it would be waited for without a word."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK)
-    os.set_blocking(descriptor, True)  # one that is there still, as of `<(…)`, is waited for
-    return descriptor

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-from cmam.config.files import PRIVATE_FOLDER, is_private, refusal, write_whole
+from cmam.config.files import PRIVATE_FOLDER, is_private, open_to_read, refusal, write_whole
 from cmam.config.home import Home
 from cmam.config.secret import Secret
 from cmam.credentials.vault import Application, Grant, TokenPair, Vault
@@ -52,7 +52,8 @@ class PrivateFile:
 
     def read(self) -> bytes | None:
         try:
-            content = self._path.read_bytes()
+            with open_to_read(self._path) as file:
+                content = file.read()
         except FileNotFoundError:
             if self._path.is_symlink():
                 raise SecretsRefused(

@@ -317,6 +317,7 @@ def test_a_stored_pause_is_obeyed_at_the_next_start(person: Person) -> None:
         (("replay", "--what-if", "side=up"), 2, "found 'up'"),
         (("replay", "--what-if", "side=buy", "--profile", "nobody"), 2, "no profile nobody"),
         (("account", "tag", "41000001"), 2, "--add"),
+        (("account", "add", "--code", "x", "--token-file", "tokens.json"), 2, "not both"),
         (("nothing",), 2, "No such command"),
         (("status", "--nothing"), 2, "No such option"),
     ],

@@ -57,6 +57,8 @@ def add(code: str | None, token_file: Path | None, browser: bool, yes: bool) -> 
     from cmam.consent import pair_of
     from cmam.credentials.vault import as_known
 
+    if code is not None and token_file is not None:
+        raise click.UsageError("say --code or --token-file, not both.")
     me = face()
     settings = office.settings_of(me.home)
     store = office.secrets_of(me.home, settings.secrets)

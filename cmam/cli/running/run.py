@@ -352,9 +352,14 @@ def document_of_home(me: Face) -> dict[str, Any]:
 def _warnings(me: Face, *, is_running: bool) -> list[str]:
     """What a person should know of this home; a running system speaks of its disk itself, and knows its pace."""
     from cmam import office
+    from cmam.config.settings import SettingsInvalid
 
+    try:
+        of_settings = office.settings_of(me.home).api.warning
+    except SettingsInvalid as error:  # a slip of whoever edits the file: what trades has read it at its start
+        of_settings = f"The next start is refused, since its settings are not valid. {error}"
     disk = "" if is_running else office.disk_shortage(me.home)
-    return [warning for warning in (office.settings_of(me.home).api.warning, disk) if warning]
+    return [warning for warning in (of_settings, disk) if warning]
 
 
 def _watch(me: Face) -> None:

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from cmam.config.files import open_to_read
 from cmam.domain.events import Checkpointed, StoreCreated, SymbolSpecSeen, TraderSeen
 from cmam.domain.operating.registry import APP, PROFILE_PREFIX
 from cmam.store.auditing.audit import Audit
@@ -275,7 +276,8 @@ class References:
     @classmethod
     def read(cls, path: Path) -> References:
         """The references that a key file tells; raises ValueError where it is none."""
-        document = json.loads(path.read_text(encoding="utf-8"))
+        with open_to_read(path) as file:
+            document = json.loads(file.read())
         if not isinstance(document, dict) or document.get("format") != KEY_FORMAT:
             raise ValueError(f"expected {KEY_FORMAT!r}")
         return cls({str(one): str(reference) for reference, one in document["references"].items()})

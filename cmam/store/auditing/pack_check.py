@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from cmam.config.files import open_to_read
 from cmam.domain.events import Checkpointed
 from cmam.store.auditing.pack import PACK_FORMAT, References
 from cmam.store.errors import StoreBroken, StoreUnavailable
@@ -75,7 +76,7 @@ def verify_pack(
     `head` and `digest` are what was kept elsewhere, `signer` a public key, `key` the file that turns references back.
     """
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             lines = iter(file)
             first = next(lines, b"")
             header, claimed = _header(first, path)

@@ -264,6 +264,8 @@ def _connect(path: Path, mode: str, extra: str = "") -> sqlite3.Connection:
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """Open any database of ours beside its writer, without the right to change it; raises sqlite3.Error."""
+    if is_no_file(path):
+        raise sqlite3.DatabaseError(NO_FILE)
     connection = _connect(path, "ro")
     try:
         connection.execute("PRAGMA application_id").fetchone()
@@ -332,8 +334,7 @@ def _check_file(path: Path) -> None:
     """Refuse what SQLite would take for an empty or a whole database although it is neither."""
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
-            header = file.read(100)
+        header = _header_of(path)
     except OSError as error:
         raise StoreUnavailable(f"The event store {path} cannot be read: {refusal(error, path)}.") from error
     wal = beside(path, "-wal")
@@ -350,6 +351,21 @@ def _check_file(path: Path) -> None:
             f"The event store {path} is cut off: expected {expected} bytes, found {size}",
             "Restore it from a backup, or copy out what is good with `cmam salvage FILE`.",
         )
+
+
+NO_FILE = "this is a pipe or a device, and no file"
+
+
+def is_no_file(path: Path) -> bool:
+    """Whether a pipe stands under a name, which SQLite would wait for, or a device, which it takes for empty."""
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def _header_of(path: Path) -> bytes:
+    if is_no_file(path):
+        raise OSError(errno.EINVAL, NO_FILE, str(path))
+    with path.open("rb") as file:
+        return file.read(100)
 
 
 def is_store(path: Path) -> bool:
@@ -383,8 +399,7 @@ def remove_with_parts(path: Path) -> None:
 def missing_bytes(path: Path) -> int:
     """How much shorter a database is than its own header says; raises StoreBroken where it has no such header."""
     try:
-        with path.open("rb") as file:
-            header = file.read(100)
+        header = _header_of(path)
         size = path.stat().st_size
     except OSError as error:
         raise StoreUnavailable(f"The event store {path} cannot be read: {refusal(error, path)}.") from error

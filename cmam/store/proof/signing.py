@@ -18,11 +18,15 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from cmam.config.files import open_to_read
 from cmam.store.errors import StoreUnavailable
 
 NAMESPACE = "cmam"
 """What the signature is for: one made for something else does not pass here."""
 KIND = b"ssh-ed25519"
+
+KEY_BYTES_MAX = 1_000_000
+"""Far more than any key."""
 _MAGIC, _HASH = b"SSHSIG", b"sha512"
 _BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 
@@ -113,7 +117,8 @@ def _public_file(path: Path) -> bytes:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open_to_read(path) as file:
+            return file.read(KEY_BYTES_MAX)
     except OSError as error:
         raise StoreUnavailable(f"The key {path} cannot be read: {error.strerror or error}.") from error
 

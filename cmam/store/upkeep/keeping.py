@@ -155,7 +155,7 @@ def expect_backup(path: Path) -> None:
     """Refuse what is no backup, before anything is made for it; raises a StoreError in a sentence."""
     if not path.exists():
         raise StoreMissing(f"There is no backup {path}.")
-    if path.is_file() and os.access(path, os.R_OK) and not is_store(path):
+    if os.access(path, os.R_OK) and not is_store(path):
         raise StoreBroken(f"{path} is no backup: expected a file that `cmam backup` wrote, or another log of cmam.")
 
 

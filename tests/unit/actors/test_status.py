@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.actors.status import Answered, StatusBoard, latch_text, left_out, unmanaged
-from cmam.domain.belief.view import Latch
+from cmam.actors.status import Answered, StatusBoard, account_document, latch_text, left_out, unmanaged
+from cmam.domain.belief.view import AccountView, Latch
 from cmam.domain.events import (
     Event,
     LinkAdded,
@@ -18,9 +18,9 @@ from cmam.domain.events import (
     ProfileStateChanged,
 )
 from cmam.domain.guarding.latches import FLATTEN, REJECTIONS, STOP_OUT, TWIN
-from cmam.domain.operating.registry import PROFILE_PREFIX, Registry, evolve_registry
+from cmam.domain.operating.registry import PROFILE_PREFIX, KnownAccount, Registry, evolve_registry
 from cmam.domain.values.changes import ChangeKind
-from cmam.domain.values.ids import AccountId, LinkId, PositionId, ProfileId, SymbolId
+from cmam.domain.values.ids import AccountId, LinkId, PositionId, ProfileId, StoreId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.trades import Position
 from tests.factories import LOT, Pair, a_view
@@ -84,6 +84,17 @@ def test_a_refused_close_is_told_with_what_its_code_means(code: str, said: str) 
     (alert,) = board.document(Registry(), (), pair.now_us)["alerts"]
     assert alert["text"].endswith(said)
     assert [text.endswith(f"{code}; cmam asks again.") for text in pair.view.alerts.values()] == [True]
+
+
+def test_of_an_account_that_was_never_in_sight_nothing_is_said_to_be_there() -> None:
+    """With a wrong secret it had a balance of 0.00 and no positions, which nobody had told."""
+    seen = a_view()
+    known = KnownAccount(account=seen.account, is_live=False, login=1, broker="alpha")
+    for view, has_told in ((seen, True), (AccountView(account=seen.account), False)):
+        document = account_document(view, known, StoreId("store"))
+        assert ({"balance", "positions", "orders"} <= document.keys()) is has_told
+        assert ({"balance", "positions", "orders"} & document.keys() == set()) is not has_told
+        assert document["copies"] == 0
 
 
 def test_a_link_that_copies_nothing_can_be_told() -> None:

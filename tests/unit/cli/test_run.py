@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import itertools
+import json
 import logging
 import os
 import signal
@@ -121,6 +122,16 @@ def test_a_home_that_lacks_only_its_credentials_is_told_so(tmp_path: Path, capsy
     assert run(["--home", str(tmp_path), "start", "--plain"]) == 1
     assert "there are no API credentials yet" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["settings.toml"]
+
+
+def test_a_slip_in_the_settings_hides_no_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What trades goes by what it read at its start: to see it, nobody needs the file that is just being edited."""
+    tmp_path.chmod(0o700)
+    (tmp_path / "settings.toml").write_text('live_port = "abc\n')
+    assert run(["--home", str(tmp_path), "status", "--json"]) == 0
+    (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+    assert warning.startswith(f"The next start is refused, since its settings are not valid. {tmp_path}/settings.toml")
+    assert run(["--home", str(tmp_path), "start"]) == 2
 
 
 def test_a_watch_that_cannot_draw_prints_what_has_changed(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cmam.config import files
-from cmam.config.files import is_private, refusal, write_whole
+from cmam.config.files import is_private, open_to_read, refusal, write_whole
 
 STEPS = ("open", "fchmod", "write", "fsync", "close", "replace")
 OLD, NEW = b"old " * 1_000, b"new " * 3_000
@@ -150,3 +150,22 @@ def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
             write_whole(path, b"new")
     assert pipe.is_fifo()
     assert sorted(tmp_path.iterdir()) == [link, pipe]
+
+
+def test_what_was_named_is_read_and_nobody_waited_for(tmp_path: Path) -> None:
+    """A pipe without a writer has nothing in it, one that is written to is read whole, other devices are refused."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with open_to_read(pipe) as file:
+        assert file.read() == b""
+    reads, writes = os.pipe()
+    os.write(writes, NEW)
+    os.close(writes)
+    try:
+        with open_to_read(Path(f"/dev/fd/{reads}")) as file:
+            assert file.read() == NEW
+    finally:
+        os.close(reads)
+    for name, said in ((Path("/dev/zero"), "this is a device"), (tmp_path, "Is a directory")):
+        with pytest.raises(OSError, match=said):
+            open_to_read(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,10 @@ SETTINGS = st.dictionaries(
 def test_what_is_exported_reads_back_as_it_was(profiles: list[dict[str, Any]]) -> None:
     """Whatever stands in names and values, several lines and quotes too, the file gives it back unchanged."""
     assert _read(write_profile_file(profiles)) == profiles
+
+
+def test_a_pipe_without_a_writer_is_an_empty_file(tmp_path: Path) -> None:
+    """Nobody waits for a pipe that was left behind."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ProfileFileInvalid, match="there is no"):
+        read_profile_file(tmp_path / "pipe")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -151,6 +152,21 @@ def test_a_missing_authority_file_is_refused_when_it_is_set(home: Home, tmp_path
     empty.write_text("")
     with pytest.raises(SettingsInvalid, match="no PEM certificate in it"):
         edit_settings(home, {"ca_file": str(empty)})
+
+
+def test_an_authority_file_that_is_none_is_never_opened(home: Home, tmp_path: Path) -> None:
+    """It is read again at each start: a pipe is empty by then, or waited for without a word, however it was named."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path, Path("/dev/null")):
+        with pytest.raises(SettingsInvalid, match="and no file"):
+            edit_settings(home, {"ca_file": str(path)})
+        with pytest.raises(SettingsInvalid, match="and no file"):
+            check({"ca_file": str(path)})
+    home.settings.unlink(missing_ok=True)
+    home.prepare()
+    os.mkfifo(home.settings)
+    assert load_settings(home, {}).api.ca_file is None
 
 
 def test_notes_speak_of_every_setting() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -64,3 +65,9 @@ def test_a_missing_or_huge_file_is_one_sentence(tmp_path: Path) -> None:
     huge.write_bytes(b"x" * (FILE_BYTES_MAX + 1))
     with pytest.raises(SymbolsFileUnreadable, match="found more"):
         read_symbols_file(huge)
+
+
+def test_a_pipe_without_a_writer_is_an_empty_table(tmp_path: Path) -> None:
+    """Nobody waits for a pipe that was left behind."""
+    os.mkfifo(tmp_path / "pipe")
+    assert read_symbols_file(tmp_path / "pipe").text == ""

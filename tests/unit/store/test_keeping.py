@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import subprocess
@@ -18,10 +19,11 @@ from cmam.store.auditing.audit import Audit, verify_log
 from cmam.store.auditing.pack import export_pack
 from cmam.store.auditing.pack_check import verify_pack
 from cmam.store.errors import StoreBroken, StoreMissing, StoreUnavailable
-from cmam.store.logfile.database import is_store, lengthen_wal
+from cmam.store.logfile.database import FILE_NAME, is_store, lengthen_wal
 from cmam.store.logfile.log import EventLog
 from cmam.store.past import replay
 from cmam.store.projection.projector import project_to_head
+from cmam.store.projection.views_file import VIEWS_NAME, views_position
 from cmam.store.records.envelope import Pending
 from cmam.store.upkeep.growth import growth
 from cmam.store.upkeep.keeping import archive, backup, restore
@@ -138,6 +140,24 @@ def test_the_way_on_from_a_damaged_backup_is_none_for_a_damaged_log(
         restore(tmp_path / "new", copy, T0)
     assert "from a backup" not in str(caught.value)
     assert not list((tmp_path / "new").iterdir())
+
+
+def test_nobody_waits_for_a_pipe_in_the_place_of_a_log_its_views_or_a_backup(tmp_path: Path) -> None:
+    """Without a writer it would be waited for without a word, and a device taken for a log that was cut off."""
+    home = a_home(tmp_path / "home")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/null")):
+        with pytest.raises(StoreBroken, match="is no backup: expected a file"):
+            restore(home, path, T0, replace=True)
+        with pytest.raises(StoreUnavailable, match="a pipe or a device, and no file"):
+            EventLog.read_file(path)
+    os.mkfifo(home / VIEWS_NAME)
+    assert views_position(home) is None
+    (home / FILE_NAME).unlink()
+    os.mkfifo(home / FILE_NAME)
+    with pytest.raises(StoreUnavailable, match="a pipe or a device, and no file"):
+        EventLog.read_only(home)
 
 
 @pytest.mark.parametrize("replace", [False, True])

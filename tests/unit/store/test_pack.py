@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable
 from contextlib import closing
@@ -16,7 +17,7 @@ from cmam.store.auditing.audit import Audit
 from cmam.store.auditing.filters import Filters
 from cmam.store.auditing.pack import Exported, export_pack, key_path
 from cmam.store.auditing.pack_check import verify_pack
-from cmam.store.errors import StoreBroken
+from cmam.store.errors import StoreBroken, StoreUnavailable
 from cmam.store.logfile.chain import parse_log_head
 from cmam.store.logfile.log import EventLog
 from cmam.store.projection.projector import project_to_head
@@ -181,6 +182,15 @@ def test_what_is_no_pack_is_said_so(tmp_path: Path, content: str) -> None:
     (tmp_path / "pack").write_text(content)
     with pytest.raises(StoreBroken, match="not an evidence pack"):
         verify_pack(tmp_path / "pack")
+
+
+def test_a_pipe_without_a_writer_is_no_pack_and_a_device_not_read(tmp_path: Path) -> None:
+    """Nobody waits for a pipe that was left behind, and a device has no end."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StoreBroken, match="not an evidence pack"):
+        verify_pack(tmp_path / "pipe")
+    with pytest.raises(StoreUnavailable, match="this is a device"):
+        verify_pack(Path("/dev/zero"))
 
 
 def test_a_line_of_garbage_is_named(audit: Audit, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -85,7 +86,11 @@ def test_what_is_no_key_is_said_so(tmp_path: Path) -> None:
     other = generate_private_key(SECP256R1())
     pem = other.private_bytes(ENCODING.PEM, FORMAT.PKCS8, serialization.NoEncryption())
     (tmp_path / "ec").write_bytes(pem)
-    for name, said in (("none", "cannot be read"), ("text", "expected an Ed25519 private key"), ("ec", "another kind")):
+    os.mkfifo(tmp_path / "pipe")  # without a writer, who would be waited for
+    (tmp_path / "device").symlink_to("/dev/zero")
+    no_key = "expected an Ed25519 private key"
+    said_of = {"none": "cannot be read", "text": no_key, "ec": "another kind", "pipe": no_key, "device": "is a device"}
+    for name, said in said_of.items():
         with pytest.raises(StoreUnavailable, match=said):
             sign(b"x", tmp_path / name)
     with pytest.raises(StoreUnavailable, match="no public key"):
