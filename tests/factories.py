@@ -57,7 +57,7 @@ from cmam.domain.values.ids import (
     order_source,
     position_source,
 )
-from cmam.domain.values.quantities import PRICE_SCALE, Price, Quote, Side, Volume
+from cmam.domain.values.quantities import PRICE_SCALE, Distance, Price, Quote, Side, Volume
 from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
 from cmam.domain.values.trades import (
@@ -231,8 +231,15 @@ class Pair:
     def tell(self, change: Change, **inputs: object) -> ChangeDecided:
         """Let the follower decide a change, with quotes of now."""
         self._cause += 1
-        view, link, is_reading = self.view, self.link, self.reading
-        known = gather(view, change, link, self.quote, is_warming=lambda: self.warming, is_reading=is_reading)
+        known = gather(
+            self.view,
+            change,
+            self.link,
+            self.quote,
+            is_warming=lambda: self.warming,
+            is_reading=self.reading,
+            difference_of=self.difference,
+        )
         turn = decide_change(
             self.view,
             self.link,
@@ -345,6 +352,7 @@ class Pair:
                 leader=self.leader,
                 is_warming=lambda: self.warming,
                 is_reading=self.reading,
+                difference_of=self.difference,
             )
 
         for fact in wakes(self.view, {LINK: self.link}, look, self.now_us):
@@ -353,6 +361,10 @@ class Pair:
     def leader_quote(self) -> Quote | None:
         """The leader's quote of EURUSD: the follower's own, for brokers that agree."""
         return self.quote("EURUSD")
+
+    def difference(self, _name: str) -> Distance | None:
+        """By how much a symbol usually is quoted above the leader's: nobody knows."""
+        return None
 
     def next_wake(self) -> int | None:
         """When waiting opens want to be looked at again."""

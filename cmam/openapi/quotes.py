@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cmam.domain.deciding.inputs import WARM_US
+from cmam.domain.market.differences import MOMENT_US, MOMENTS
 from cmam.domain.values.ids import AccountId, SymbolId
 from cmam.domain.values.quantities import PRICE_SCALE, RELATIVE_SCALE, Price, Quote
 from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOASpotEvent
@@ -50,6 +51,8 @@ class QuoteBoard:
     def __init__(self) -> None:
         self._feeds: dict[AccountId, tuple[str, ...]] = {}
         self._quotes: dict[tuple[str, SymbolId], Quote] = {}
+        self._past: dict[tuple[str, SymbolId], tuple[Quote, ...]] = {}
+        """The last quote of each of the last seconds in which one came, before the newest quote; newest first."""
         self._members: dict[AccountId, str] = {}
         self._joined_us: dict[AccountId, int] = {}
         self._asked: dict[str, set[SymbolId]] = {}
@@ -92,6 +95,7 @@ class QuoteBoard:
         for key in list(self._quotes):
             if key[0] == feed:
                 self._quotes.pop(key, None)
+                self._past.pop(key, None)
 
     def join(self, account: AccountId, feed: str, at_us: int = 0) -> None:
         """Note which feed an account reads, whoever carries it, and since when by the steady clock."""
@@ -154,6 +158,11 @@ class QuoteBoard:
         found = self._quotes.get((feed, symbol))
         return found if found is not None and found.bid and found.ask else None
 
+    def past(self, feed: str, symbol: SymbolId) -> tuple[Quote, ...]:
+        """The newest quote and those that were the last ones of their seconds before it, newest first."""
+        newest, past = self.quote(feed, symbol), self._past.get((feed, symbol), ())  # this order: none falls between
+        return (newest, *past) if newest is not None else past
+
     def receive(self, envelope: Envelope, now_us: int) -> None:
         """Take one spot event; raises RemoteError where it is none."""
         spot = unpack(envelope, ProtoOASpotEvent)
@@ -173,6 +182,8 @@ class QuoteBoard:
             self._measure(feed, spot.timestamp - now_us // 1_000, now_us)
         bid = Price(spot.bid * RELATIVE_SCALE) if spot.bid else (known.bid if known is not None else Price(0))
         ask = Price(spot.ask * RELATIVE_SCALE) if spot.ask else (known.ask if known is not None else Price(0))
+        if known is not None and known.seen_us // MOMENT_US != now_us // MOMENT_US and known.bid and known.ask:
+            self._past[feed, symbol] = (known, *self._past.get((feed, symbol), ())[: MOMENTS - 1])
         self._quotes[feed, symbol] = Quote(bid=bid, ask=ask, server_ms=moment_ms(spot.timestamp), seen_us=now_us)
 
     def _measure(self, feed: str, offset_ms: int, now_us: int) -> None:

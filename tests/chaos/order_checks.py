@@ -139,11 +139,12 @@ def _is_at_its_price(order: Any, source: Any, last: Taken, spec: SymbolSpec, wor
 
 
 def _shift(last: Taken, spec: SymbolSpec) -> int:
-    """How far apart the two markets were, where that is more than the spread of both."""
+    """How far apart the markets were, or usually are where one has told of a jump, if that is above both spreads."""
     mine, theirs = last.inputs.quotes.get(spec.name), last.inputs.leader_quote or last.change.quote
     if last.terms.text("levels") == "price" or mine is None or theirs is None:
         return 0
-    between = (mine.bid + mine.ask - theirs.bid - theirs.ask) // 2
+    now = (mine.bid + mine.ask - theirs.bid - theirs.ask) // 2
+    between = last.inputs.usual.get(spec.name, now)
     return between if abs(between) > max(mine.ask - mine.bid, theirs.ask - theirs.bid) else 0
 
 

@@ -21,6 +21,7 @@ from cmam.domain.deciding.inputs import gather
 from cmam.domain.events import ChangeDecided, CopyRebuilt, Event, ExecutionSeen, FindingsMade, Health, Inputs
 from cmam.domain.guarding.guards import needs_watch
 from cmam.domain.guarding.latches import TWIN
+from cmam.domain.market.differences import usual_difference
 from cmam.domain.market.mapping import is_unlisted, names_to_know
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.reconcile import abandoned, bring_together, by_hand, findings, needs_note
@@ -31,7 +32,7 @@ from cmam.domain.turns.timing import set_anew
 from cmam.domain.turns.turn import decide_change
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId
-from cmam.domain.values.quantities import Quote
+from cmam.domain.values.quantities import Distance, Quote
 from cmam.domain.values.symbols import UNLISTED
 from cmam.domain.values.trades import Order
 from cmam.domain.wanted.unasked import Unasked, still_unasked, unasked
@@ -299,6 +300,7 @@ class Following:
             leader=desk.ports.status.view(change.leader),
             is_warming=partial(self._is_warming, change.leader),
             is_reading=self._is_reading(change, link),
+            difference_of=partial(self._usual_difference, change),
         )
 
     def is_reading(self, copy: Copy) -> bool:
@@ -337,6 +339,17 @@ class Following:
         entry = leader.names.get(change.symbol.name) if leader is not None else None
         feed = ports.board.feed_of(change.leader)
         return ports.board.quote(feed, entry.symbol) if entry is not None and feed else None
+
+    def _usual_difference(self, change: Change, name: str) -> Distance | None:
+        """By how much a symbol of ours is quoted above the leader's, in the last seconds."""
+        ports, view = self._desk.ports, self._desk.view
+        leader, mine = ports.status.view(change.leader), view.names.get(name)
+        theirs = leader.names.get(change.symbol.name) if leader is not None else None
+        feed = ports.board.feed_of(change.leader)
+        if theirs is None or mine is None or not feed:
+            return None
+        past = ports.board.past
+        return usual_difference(past(self._desk.quotes.feed, mine.symbol), past(feed, theirs.symbol), ports.clock.now())
 
     def _leader_clock(self, change: Change) -> BrokerClock:
         """The clock of the leader's broker: what a change says of its time is by that one."""

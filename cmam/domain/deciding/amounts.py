@@ -199,10 +199,9 @@ def slippage(draft: Draft) -> Reason | None:
     points = draft.policy.max_slippage
     if points is None or draft.is_pending:
         return None
-    shift = quote_shift(draft)
     if draft.wait is Wait.REMAINDER and draft.copy is not None and draft.copy.goal.base_price is not None:
         draft.base_price = draft.copy.goal.base_price
-    elif shift is None or draft.change.price is None:
+    elif (shift := quote_shift(draft)) is None or draft.change.price is None:
         draft.note("base_price", "-", "a market range needs both quotes and the leader's price")
         return Reason.STALE_INPUT
     else:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from cmam.domain.deciding.arithmetic import fraction_text
 from cmam.domain.deciding.draft import Draft
 from cmam.domain.events import Step
+from cmam.domain.market.differences import is_wide, mid_difference
 from cmam.domain.profiles.choices import BadStop, LevelsMode
 from cmam.domain.values.quantities import (
     Distance,
@@ -28,13 +29,20 @@ EXPIRY_NEAR_MS = 5_000
 
 
 def quote_shift(draft: Draft, *, of_any_age: bool = False) -> Distance | None:
-    """The follower's quote minus the leader's, each on the side at which it enters; `of_any_age` the newest ones."""
+    """The follower's quote minus the leader's, each on the side at which it enters; `of_any_age` the newest ones.
+
+    Where one of them has told of a jump of the market before the other, it is as it usually is instead.
+    """
     mine, theirs = draft.quote, draft.leader_quote_of_now
     if of_any_age:
         mine, theirs = draft.newest_quote, draft.leader_quote
     if mine is None or theirs is None:
         return None
-    return Distance(mine.entry(draft.side) - theirs.entry(draft.change.side))
+    shift, usual = mine.entry(draft.side) - theirs.entry(draft.change.side), draft.usual
+    if usual is not None:
+        draft.note("usual_difference", price_text(usual, draft.symbol.digits), "the quotes of now are of two moments")
+        shift += usual - mid_difference(mine, theirs)
+    return Distance(shift)
 
 
 def pending_price(draft: Draft) -> Reason | None:
@@ -48,9 +56,8 @@ def pending_price(draft: Draft) -> Reason | None:
         return Reason.STALE_INPUT
     theirs, shift = draft.leader_quote_of_now, 0
     if policy.levels is LevelsMode.SHIFT and theirs is not None:
-        between = ((mine.bid + mine.ask) - (theirs.bid + theirs.ask)) // 2
-        if abs(between) > max(mine.ask - mine.bid, theirs.ask - theirs.bid):
-            shift = between
+        between = draft.usual if draft.usual is not None else mid_difference(mine, theirs)
+        shift = between if is_wide(between, mine, theirs) else 0
     draft.shift = Distance(shift)
     limit, stop = change.limit_price, change.stop_price
     if draft.is_turned and change.origin_type is not OrderType.STOP_LIMIT:
@@ -178,9 +185,18 @@ def entry_price(draft: Draft) -> Price | None:
     if draft.is_pending:
         return draft.limit_price if pending_type(draft) is OrderType.LIMIT else draft.stop_price
     if draft.is_late or draft.policy.levels is LevelsMode.PRICE:
-        quote = draft.quote
-        return quote.entry(draft.side) if quote is not None else None
+        return _market_of_now(draft)
     return draft.change.price
+
+
+def _market_of_now(draft: Draft) -> Price | None:
+    """Where the follower would enter: by its quote, or by the leader's carried over where only that tells of a jump."""
+    mine, theirs = draft.quote, draft.leader_quote_of_now
+    if mine is None:
+        return None
+    if draft.usual is None or theirs is None or theirs.seen_us <= mine.seen_us:
+        return mine.entry(draft.side)
+    return Price(mine.entry(draft.side) + draft.usual - mid_difference(mine, theirs))
 
 
 def market_price(draft: Draft) -> Price | None:

@@ -22,9 +22,12 @@ from cmam.domain.values.quantities import (
 )
 from cmam.domain.values.replacing import replace, without
 from cmam.domain.values.rules.levels import SIDES_ARE_KEPT
-from cmam.domain.values.rules.opens import OLD_DO_NOT_WAIT, QUOTES_OF_NOW
+from cmam.domain.values.rules.opens import JUMPS_TOLD_APART, OLD_DO_NOT_WAIT, QUOTES_OF_NOW
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.wanted.levels import Plan
+
+LAG_MS_MAX = 2_000
+"""How much later one broker may tell of a jump of the market than the other."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,6 +122,18 @@ class Draft:
         if quote is None or self.inputs.leader_quote is not None or self.view.rules < QUOTES_OF_NOW:
             return quote
         return quote if self.now_us - quote.seen_us <= self.policy.input_max_age_ms * 1_000 else None
+
+    @property
+    def usual(self) -> Distance | None:
+        """By how much the follower's quotes usually lie above the leader's, where those of now say otherwise."""
+        if self.spec is None or not self.inputs.usual or self.view.rules < JUMPS_TOLD_APART:
+            return None
+        return self.inputs.usual.get(self.spec.name)
+
+    @property
+    def may_lag(self) -> bool:
+        """Whether one of the two brokers has yet to tell of a jump of the market, and may at any moment."""
+        return self.usual is not None and not self.is_old and self.age_ms <= LAG_MS_MAX
 
     @property
     def is_late(self) -> bool:

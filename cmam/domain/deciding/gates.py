@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from cmam.domain.belief.held import foreign_labels
 from cmam.domain.deciding.arithmetic import fraction_text
-from cmam.domain.deciding.draft import Draft
+from cmam.domain.deciding.draft import LAG_MS_MAX, Draft
 from cmam.domain.events import Standing, Wait
 from cmam.domain.guarding.latches import FLATTEN, in_words
 from cmam.domain.market.listed import is_renumbered
@@ -32,9 +32,6 @@ from cmam.domain.wanted.levels import pips
 
 CLOCK_DOUBT_MS_MAX = 5_000
 """An offset of the broker's clock less certain than this makes an age meaningless (COPY_RULES §3, `max_age`)."""
-
-LAG_MS_MAX = 2_000
-"""How much later one broker may tell of a jump of the market than the other."""
 
 
 def standing(draft: Draft) -> Reason | None:

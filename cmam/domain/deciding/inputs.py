@@ -6,23 +6,28 @@ with the decision, so that a replay needs no quotes of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from cmam.domain.belief.copies import CopyState
 from cmam.domain.belief.held import foreign_labels
 from cmam.domain.belief.view import AccountView, resolve
 from cmam.domain.events import Inputs
 from cmam.domain.market.conversion import chain_symbols
+from cmam.domain.market.differences import is_wide, mid_difference
 from cmam.domain.market.equity import equity_symbols, in_flight, symbols_for
 from cmam.domain.market.mapping import names_to_know
+from cmam.domain.profiles.choices import LevelsMode
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.naming import read_label
-from cmam.domain.values.quantities import Quote
+from cmam.domain.values.quantities import Distance, Quote
 from cmam.domain.values.symbols import SymbolSpec
 
 QuoteOf = Callable[[str], Quote | None]
 """A quote by the name of the follower's symbol."""
+
+DifferenceOf = Callable[[str], Distance | None]
+"""By how much a symbol usually is quoted above the leader's, by the name of the follower's."""
 
 USD = "USD"
 
@@ -100,15 +105,20 @@ def gather(
     leader: AccountView | None = None,
     is_warming: Callable[[], bool] = lambda: False,
     is_reading: bool = False,
+    difference_of: DifferenceOf | None = None,
 ) -> Inputs:
     """All that a decision may rest on, looked up once; with the `leader`'s view, foreign copies of it too.
 
     `is_warming` is asked once every quote has been looked up: one that nobody needed before is asked for by that.
     """
-    quotes = {name: quote_of(name) for name in quotes_needed(view, change, settings)}
+    found = {name: quote_of(name) for name in quotes_needed(view, change, settings)}
+    quotes = {name: quote for name, quote in sorted(found.items()) if quote is not None}
+    theirs, usual = leader_quote or change.quote, {}
+    if difference_of is not None and theirs is not None and _is_carried(view, change, settings):
+        usual = _unusual(_traded(view, change, settings), quotes, theirs, difference_of)
     return Inputs(
         standing=settings.standing,
-        quotes={name: quote for name, quote in sorted(quotes.items()) if quote is not None},
+        quotes=quotes,
         clock_offset_ms=clock_offset_ms,
         superseded=superseded,
         leader_quote=leader_quote,
@@ -117,7 +127,42 @@ def gather(
         other_copier=other_copier(view, leader, settings) if leader is not None and change.kind.adds_risk else "",
         warming=is_warming(),
         reading=is_reading and change.kind.adds_risk,
+        usual=usual,
     )
+
+
+def _is_carried(view: AccountView, change: Change, settings: LinkSettings) -> bool:
+    """Whether a price of the leader's may be carried over by the two quotes: not that of an ordinary open."""
+    if change.kind in (ChangeKind.ORDER_PLACED, ChangeKind.ORDER_AMENDED):
+        return True
+    if not change.kind.adds_risk:
+        return False
+    is_late = change.late or change.synced or settings.policy.levels is LevelsMode.PRICE
+    if is_late or settings.policy.for_symbol(change.symbol.name).max_slippage is not None:
+        return True
+    copy = view.copy(resolve(view, settings.link, change))
+    return copy is not None and copy.wait is not None
+
+
+def _traded(view: AccountView, change: Change, settings: LinkSettings) -> tuple[str, ...]:
+    """The names of the follower's symbols that the leader's may turn out to be."""
+    copy = view.copy(resolve(view, settings.link, change))
+    spec = view.specs.get(copy.symbol) if copy is not None else None
+    return (spec.name,) if spec is not None else names_to_know(view, (change.symbol.name,), settings.policy)
+
+
+def _unusual(
+    names: Iterable[str], quotes: Mapping[str, Quote], theirs: Quote, difference_of: DifferenceOf
+) -> dict[str, Distance]:
+    """What is usual of these symbols, where the two quotes of now say otherwise by more than both spreads."""
+    found: dict[str, Distance] = {}
+    for name in names:
+        mine, usual = quotes.get(name), difference_of(name)
+        if mine is None or usual is None:
+            continue
+        if is_wide(mid_difference(mine, theirs) - usual, mine, theirs):
+            found[name] = usual
+    return found
 
 
 def other_copier(view: AccountView, leader: AccountView, settings: LinkSettings) -> str:

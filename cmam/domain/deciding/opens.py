@@ -67,8 +67,10 @@ def open_now(draft: Draft) -> Decision:
 
 
 def patient(draft: Draft, found: Reason | Wait | None) -> Reason | Wait | None:
-    """What the rules say; an input that is missing while the quotes are only just asked for is waited for."""
-    return Wait.QUOTES if found is Reason.STALE_INPUT and draft.inputs.warming else found
+    """What the rules say; what is told by quotes that are on their way is waited for: the first ones of a feed, and
+    those of a jump of the market where an order would fill at once by the quotes of before."""
+    is_to_come = found is Reason.STALE_INPUT and draft.inputs.warming
+    return Wait.QUOTES if is_to_come or (found is Reason.WOULD_FILL and draft.may_lag) else found
 
 
 def stand_back(draft: Draft, wait: Wait) -> Decision:

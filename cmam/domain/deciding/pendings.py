@@ -216,6 +216,8 @@ def _nearer(asked: Distance | None, own: int) -> Distance | None:
 
 def _may_tell_soon(draft: Draft, reason: Reason | None) -> bool:
     """Whether what is missing is on its way."""
+    if reason is Reason.WOULD_FILL and draft.may_lag:
+        return True
     return reason is Reason.STALE_INPUT and draft.inputs.warming and draft.view.rules >= AMENDS_WAIT
 
 

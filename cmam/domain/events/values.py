@@ -126,6 +126,8 @@ class Inputs:
     change of the same source was already known. `complete` says that every quote which the decision could need was
     asked for, so that a missing one is missing at the broker. `other_copier` names a foreign copy of the same leader.
     `set_aside` says that the account failed on this change too often: nothing is derived from it.
+    `usual` is by how much a symbol usually is quoted above the leader's, by names as in `quotes`, where the two quotes
+    of now say otherwise: of a jump of the market one broker has told and the other has not.
     `warming` says that one of the two feeds is so new that a missing quote may still come, `reading` that the broker
     has not told yet, on this line, what the follower's symbol allows or what the follower is worth.
     """
@@ -141,6 +143,7 @@ class Inputs:
     warming: bool = False
     set_aside: bool = False
     reading: bool = False
+    usual: Mapping[str, Distance] = field(default_factory=dict)
 
 
 class Wait(StrEnum):

@@ -242,6 +242,7 @@ def _inputs(inputs: Inputs, digits: int, at_us: int) -> Line:
     plain["quotes"] = {name: _quote(quote, digits, at_us) for name, quote in inputs.quotes.items()}
     if inputs.leader_quote is not None:
         plain["leader_quote"] = _quote(inputs.leader_quote, digits, at_us)
+    plain["usual"] = {name: price(usual, digits) for name, usual in inputs.usual.items()}
     return dict(plain)
 
 

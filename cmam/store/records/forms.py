@@ -22,7 +22,7 @@ from cmam.domain.events import ChangeDecided, Event, ExecutionSeen, Step
 from cmam.domain.values.changes import LeaderMoney, LeaderSymbol
 from cmam.domain.values.quantities import Quote
 
-FORM = 13
+FORM = 14
 """What is written now. Raised when a field is added to a fact once a version with the present form is released."""
 FIRST = 1
 """The form in which every field is named."""
@@ -40,6 +40,7 @@ LATER: Mapping[tuple[str, str], int] = {
     ("Change", "restored"): 11,
     ("HealthChanged", "silent_us"): 12,
     ("SymbolSpec", "guaranteed_stops"): 13,
+    ("Inputs", "usual"): 14,
 }
 """Class and name of each field that came after form 2, with the form that knew it first."""
 ROWS = (Step, Quote, LeaderSymbol, LeaderMoney)

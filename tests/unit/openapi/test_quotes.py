@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cmam.domain.market.differences import MOMENT_US, MOMENTS
 from cmam.domain.values.ids import AccountId, SymbolId
 from cmam.openapi import catalogue
 from cmam.openapi._pb.OpenApiMessages_pb2 import ProtoOASpotEvent
@@ -201,3 +202,18 @@ def test_a_time_that_no_clock_can_show_is_no_sample(board: QuoteBoard, time_ms: 
     assert board.clock("a") == BrokerClock()
     board.receive(spot(bid=1, ask=2, timestamp=START // 1_000 + 40), START)
     assert board.clock("a") == BrokerClock(40)
+
+
+def test_the_last_quote_of_each_second_is_kept(board: QuoteBoard) -> None:
+    """Newest first, and no more than are compared; half a quote is none, and a feed that is lost has no past."""
+    board.receive(spot(bid=1), 100_000)
+    assert board.past("a", EURUSD) == ()
+    for us in (1_100_000, 1_900_000, 2_000_000, 2_500_000, 7_000_000):
+        board.receive(spot(bid=us // 100_000, ask=us // 100_000 + 1), us)
+    assert [quote.seen_us for quote in board.past("a", EURUSD)] == [7_000_000, 2_500_000, 1_900_000]
+    for second in range(8, 60):
+        board.receive(spot(bid=second, ask=second), second * MOMENT_US)
+    assert [quote.bid // 1_000 for quote in board.past("a", EURUSD)] == list(range(59, 59 - MOMENTS - 1, -1))
+    board.drop(ONE, "a")
+    board.carry(ONE, "a")
+    assert board.past("a", EURUSD) == ()

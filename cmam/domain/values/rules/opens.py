@@ -175,3 +175,10 @@ The first part was opened for a target of all, so that a copy stayed as it was w
 
 CLOCK_TURNS = 16
 """Hours end too where a zone's clock is set back to before they began; they went on to the end of their window."""
+
+JUMPS_TOLD_APART = 16
+"""Of a market that has jumped one broker tells before the other: where the two newest quotes differ otherwise than they
+have in the last seconds, prices are carried by what is usual. The jump counted as a difference between the brokers: a
+market range lay around the price of before and was cancelled, an order rested a jump away from its leader's, and a late
+copy kept that in its levels for life.
+"""
