@@ -243,3 +243,21 @@ def test_what_is_shown_again_after_its_profile_is_gone_is_told_to_a_person(
     whole.run(90)
     assert alerts(whole) == []
     assert verify(whole.log.read_all()).is_identical
+
+
+def test_a_lost_close_is_asked_for_again_while_an_order_that_rests_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, whole: Whole
+) -> None:
+    """The order is doubted for as long as the snapshots lie; what became of a close of another copy they show."""
+    whole.person.buy(LOT)
+    whole.run(5)
+    assert copies(whole) == [[LOT], [LOT]]
+    (held,) = whole.person.holds(LEADER)
+    cut(whole, blind_of(monkeypatch, whole, SAME_BROKER))
+    whole.run(5)
+    whole.broker.set_fault("drop", {"account": str(SAME_BROKER), "type": "2111", "count": "1"})
+    whole.person.close(held.position, LOT)
+    whole.run(60)
+    assert copies(whole) == [[], []]
+    assert rests(whole) == [1, 1]
+    assert verify(whole.log.read_all()).is_identical

@@ -150,6 +150,25 @@ def test_a_lost_answer_is_lost_in_a_what_if_too(kind: str, fault: str, lost: str
     assert found["model"]["at_recorded_fills"] == found["model"]["fills"] == 3
 
 
+@pytest.mark.parametrize("fault", ["silence", "cut-after"])
+def test_an_open_that_was_found_rejected_is_refused_in_a_what_if_too(fault: str) -> None:
+    """Nobody was told of the rejection, the order history told it: nothing is held, and the copy has ended. It waited
+    for its answer to the end of the record."""
+
+    def trades(book: Rulebook) -> None:
+        number = str(book.ids["f"])
+        book.broker.set_fault("reject", {"account": number, "count": "1", "code": "NOT_ENOUGH_MONEY"})
+        book.broker.set_fault(fault, {"account": number, "type": OPENS, "count": "1"})
+        position = book.person.buy(40_000 * UNIT)
+        book.go(25)
+        book.person.close(position, 40_000 * UNIT)
+        book.go(3)
+
+    book = _day(Case("f"), {}, trades)
+    (trade,) = _asked(book, {"volume.amount": "0.5"})["differences"]
+    assert [(trade[day]["volume"], trade[day]["state"]) for day in ("recorded", "what_if")] == [("0.00", "refused")] * 2
+
+
 def test_a_copy_in_another_symbol_has_that_symbols_price() -> None:
     """A table leads trades of one symbol to another: they fill at the quote of that, not at the recorded price."""
 

@@ -33,6 +33,7 @@ from cmam.domain.events import Event, Health, Reconciled, SymbolSpecSeen
 from cmam.domain.turns import absences, snapshots
 from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.turns.timing import needs_history
+from cmam.domain.values.ids import OrderId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.trades import Deal, Order, Position
 from cmam.openapi import answers, requests, translate
@@ -372,38 +373,40 @@ class Preparation:
         booked = self.added if view.restored_us and view.is_netted() else ()  # whose a part of a net is, orders tell
         past = _once((*self._orders, *self._closings.orders, *self._lives.orders, *booked))
         past = named(view, past, self._offset_ms)
+        kept = absences.doubted_orders(
+            view,
+            positions,
+            orders,
+            deals,
+            past,
+            self._now_us,
+            self._doubt_us,
+            is_asked=self.kind is Kind.DOUBTS,
+        )
         facts.append(
             Reconciled(
                 positions=positions,
                 orders=orders,
                 deals=deals,
                 past_orders=past,
-                looked_up=self.kind is Kind.LOOKUP or self._is_read_back(view, orders),
+                looked_up=self.kind is Kind.LOOKUP or self._is_read_back(view, orders, kept),
                 covers_from_ms=self._order_pages.from_ms if self.kind is Kind.LOOKUP else 0,
                 settle_us=self._settle_us,
                 quiet=self.is_quiet,
                 doubted=absences.doubted(view, positions, deals, self._lives.deals, self._now_us, self._doubt_us),
-                doubted_orders=absences.doubted_orders(
-                    view,
-                    positions,
-                    orders,
-                    deals,
-                    past,
-                    self._now_us,
-                    self._doubt_us,
-                    is_asked=self.kind is Kind.DOUBTS,
-                ),
+                doubted_orders=kept,
             )
         )
         return tuple(facts), ()
 
-    def _is_read_back(self, view: AccountView, orders: tuple[Order, ...]) -> bool:
+    def _is_read_back(self, view: AccountView, orders: tuple[Order, ...], kept: tuple[OrderId, ...]) -> bool:
         """Whether a snapshot alone has looked up all that is unknown by now: of an order that it leaves out, or of an
-        open that was not answered meanwhile, a history tells."""
+        open that was not answered meanwhile, a history tells. What is left out and `kept` nonetheless, since that is
+        doubted, is asked about by itself, and may be left out for as long as the server lies."""
         if self.kind is not Kind.READBACK or needs_history(view):
             return False
         known = {copy.order for copy in view.copies.values() if copy.order is not None and not copy.ended_order}
-        return known | view.orders.keys() <= {order.order for order in orders}
+        return known | view.orders.keys() <= {order.order for order in orders} | set(kept)
 
     @property
     def added(self) -> tuple[Order, ...]:

@@ -59,6 +59,20 @@ class Look:
     """To the supervisor's own ear: see who makes progress."""
 
 
+FOLDED_AT_ONCE = 2_000
+"""So many events of an account that starts again are folded in one turn: its log may have hundreds of thousands, and
+what a person orders of others waits behind the turn, as does every look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """To the supervisor's own ear: go on with an account that is to start again, from so many of its events on."""
+
+    read: m.StreamRead
+    view: AccountView
+    done: int
+
+
 @dataclass(slots=True)
 class _Trouble:
     """What an account has gone through lately."""
@@ -122,6 +136,9 @@ class SupervisorActor(Watched):
             case Rebuild():
                 self._directory.tell(m.RECORDER, m.Read(message.name, m.SUPERVISOR, takes_over=True))
             case m.StreamRead():
+                account = AccountId(int(message.stream.removeprefix("account:")))
+                self._rebuild(Folding(message, AccountView(account=account), 0))
+            case Folding():
                 self._rebuild(message)
             case m.Begin() | Look():
                 self._look()
@@ -179,11 +196,14 @@ class SupervisorActor(Watched):
             self._status.alarm(f"failing:{name}", f"{text} Meanwhile only the broker's stops look after its copies.")
         self._timer.after(pause_us, m.SUPERVISOR, Rebuild(name))
 
-    def _rebuild(self, message: m.StreamRead) -> None:
-        """Fold what is stored and what waits, and let a fresh actor go on from there."""
-        view = AccountView(account=AccountId(int(message.stream.removeprefix("account:"))))
-        for event, at_us in message.records:
+    def _rebuild(self, folding: Folding) -> None:
+        """Fold what is stored and what waits, a part in each turn, and let a fresh actor go on from there."""
+        message, view, done = folding.read, folding.view, folding.done + FOLDED_AT_ONCE
+        for event, at_us in message.records[folding.done : done]:
             view = evolve(view, event, at_us)
+        if done < len(message.records):
+            self._directory.tell(self._name, Folding(message, view, done))
+            return
         trouble = self._troubles.setdefault(message.stream, _Trouble())
         log.warning("= %s starts again at version %d", message.stream, view.version)
         self._start_account(view, dict(trouble.aside), message.life)

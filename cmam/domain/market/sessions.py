@@ -17,6 +17,13 @@ from cmam.domain.values.symbols import Holiday, SymbolSpec
 DAY_S = 86_400
 SEARCHED_DAYS = 370
 """How far ahead an opening is looked for: more than a year of holidays."""
+WEEK_DAYS = 9
+"""How far without holidays: a week and the days at its ends."""
+NEAR_DAYS = 12
+"""How far, with some, it is looked for first: nearly all are nearer, and each copy asks whose close is refused out of
+session."""
+ZONES_DAYS = 3
+"""More than the days of two zones lie apart: what begins so much nearer begins before all that lies behind."""
 
 
 @lru_cache(maxsize=64)
@@ -65,16 +72,23 @@ def next_open(spec: SymbolSpec, at_us: int, *, rules: int = RULES) -> int | None
     """The first moment, now or later, at which a symbol trades, in us; None where there is none within a year."""
     if is_open(spec, at_us):
         return at_us
-    return next((moment for moment in _openings(spec, at_us, rules) if is_open(spec, moment)), None)
+    if not spec.holidays:
+        return _first_open(spec, at_us, rules, WEEK_DAYS)
+    near = _first_open(spec, at_us, rules, NEAR_DAYS)
+    is_first = near is not None and near < at_us + (NEAR_DAYS - ZONES_DAYS) * DAY_S * 1_000_000
+    return near if is_first else _first_open(spec, at_us, rules, SEARCHED_DAYS)
 
 
-def _openings(spec: SymbolSpec, at_us: int, rules: int) -> list[int]:
-    """The moments at which a symbol may begin to trade: starts of its sessions, ends of its holidays, and the turns of
-    the clocks that both go by."""
+def _first_open(spec: SymbolSpec, at_us: int, rules: int, days: int) -> int | None:
+    return next((moment for moment in _openings(spec, at_us, rules, days) if is_open(spec, moment)), None)
+
+
+def _openings(spec: SymbolSpec, at_us: int, rules: int, days: int) -> list[int]:
+    """The moments within so many days at which a symbol may begin to trade: starts of its sessions, ends of its
+    holidays, and the turns of the clocks that both go by."""
     zone = _zone(spec.schedule_zone)
     today = _local(at_us, zone).date()
     found: set[int] = set()
-    days = SEARCHED_DAYS if spec.holidays else 9
     first = -1 if rules >= OPENS_AS_TURNED else 0  # where yesterday's holiday goes by a clock that is behind
     if rules >= OPENS_AS_TURNED:
         for name in {spec.schedule_zone, *(holiday.zone for holiday in spec.holidays)}:

@@ -191,6 +191,10 @@ class Answers:
             return
         if event.outcome is Outcome.ABSENT:
             self._end(event.intent, at_us, dropped=LOST if event.retry_in_us else Outcome.ABSENT.value)
+        elif event.outcome is Outcome.REFUSED:
+            is_temporary = event.retry_in_us > 0
+            refused = RequestRefused(intent=event.intent, error_code=event.reason, is_temporary=is_temporary)
+            self._end(event.intent, at_us, refusal=refused)
         elif event.outcome is Outcome.CONFIRMED:
             answer.ended_us = at_us
             if answer.recorded.command.kind is CommandKind.CLOSE and not answer.deals:

@@ -11,11 +11,20 @@ import pytest
 from pykka.messages import _ActorStop
 
 from cmam.actors import messages as m
-from cmam.actors.care.supervisor import FATAL_US, LOOK_US, REPLACE_US, STUCK_US, Look, SupervisorActor
+from cmam.actors.care.supervisor import (
+    FATAL_US,
+    FOLDED_AT_ONCE,
+    LOOK_US,
+    REPLACE_US,
+    STUCK_US,
+    Look,
+    SupervisorActor,
+)
 from cmam.actors.care.vigil import BLIND_US, Vigil
 from cmam.actors.status import StatusBoard
 from cmam.actors.threads.runtime import Directory, Leash, ThreadRuntime, Watched
 from cmam.clock import ManualClock
+from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ActorStuck, GuardRearmed
 from cmam.domain.values.ids import LinkId
 from tests.waiting import PATIENCE_S
@@ -30,16 +39,6 @@ class Turn:
     is_over: threading.Event
 
 
-class Answering(Watched):
-    """An actor that says when it has taken all that it was told before."""
-
-    def on_receive(self, message: Any) -> None:
-        if isinstance(message, Turn):
-            message.is_over.set()
-        else:
-            super().on_receive(message)
-
-
 @dataclass(frozen=True)
 class Hurry:
     """To an actor of the test, before all else: say that you are at it, and go on when you may."""
@@ -48,19 +47,25 @@ class Hurry:
     go: threading.Event
 
 
+class Answering(Watched):
+    """An actor that says when it has taken all that it was told before, and one may keep it busy."""
+
+    def on_receive(self, message: Any) -> None:
+        if isinstance(message, Turn):
+            message.is_over.set()
+        elif isinstance(message, Hurry):
+            message.begun.set()
+            assert message.go.wait(PATIENCE_S)
+        else:
+            super().on_receive(message)
+
+
 class Busy(Answering):
     """An actor with much to do."""
 
     def __init__(self, name: str, directory: Directory) -> None:
         super().__init__()
         self._name, self._directory = name, directory
-
-    def on_receive(self, message: Any) -> None:
-        if isinstance(message, Hurry):
-            message.begun.set()
-            assert message.go.wait(PATIENCE_S)
-        else:
-            super().on_receive(message)
 
 
 class Supervisor(Answering, SupervisorActor):
@@ -121,6 +126,9 @@ class Bench:
         self.runtime = ThreadRuntime({Hurry: 0})
         self.reminders: list[tuple[str, object]] = []
         self.fatal: list[str] = []
+        self.turn = Turn(threading.Event())
+        self.started: list[tuple[int, bool]] = []
+        """The versions at which accounts have started again, and whether that turn was over by then."""
         self.recorder = self._start(m.RECORDER, Sink)
         self.operator = self._start(m.OPERATOR, Sink)
         ref = self.runtime.start(
@@ -129,14 +137,15 @@ class Bench:
             self,
             self.directory,
             self.status,
-            lambda *_: self.start_account(),
+            lambda view, *_: self.start_account(view),
             lambda _: None,
             self.fatal.append,
         )
         self.directory.register(m.SUPERVISOR, ref)
 
-    def start_account(self) -> None:
+    def start_account(self, view: AccountView) -> None:
         """Put a fresh actor in the place of the account's."""
+        self.started.append((view.version, self.turn.is_over.is_set()))
         self._begin(NAME, Sink)
 
     def after(self, _span_us: int, name: str, message: object) -> None:
@@ -234,6 +243,24 @@ def test_what_a_person_orders_as_an_account_dies_reaches_the_next_once_and_in_or
     assert bench.attached(NAME).took == orders
     bench.tell_supervisor(m.Ordered(NAME, orders[0]))
     assert bench.attached(NAME).took == [*orders, orders[0]]
+
+
+def test_nothing_waits_for_the_whole_log_of_an_account_that_starts_again(bench: Bench) -> None:
+    """Hundreds of thousands of events take longer to fold than a flatten of another account may wait, or a look; what
+    is ordered of the account itself meanwhile waits for it."""
+    hurry = Hurry(threading.Event(), threading.Event())
+    bench.directory.tell(m.SUPERVISOR, hurry)
+    assert hurry.begun.wait(PATIENCE_S)
+    bench.directory.tell(m.SUPERVISOR, m.Failed(NAME, "it died"))
+    event = GuardRearmed(link=LinkId("link"))
+    bench.directory.tell(m.SUPERVISOR, m.StreamRead(NAME, ((event, 1),) * (FOLDED_AT_ONCE + 1)))
+    bench.directory.tell(m.SUPERVISOR, m.Ordered(NAME, m.Record(event)))
+    bench.directory.tell(m.SUPERVISOR, bench.turn)
+    hurry.go.set()
+    assert bench.turn.is_over.wait(PATIENCE_S)
+    bench.tell_supervisor(Look())
+    assert bench.started == [(FOLDED_AT_ONCE + 1, True)]
+    assert bench.attached(NAME).took == [m.Record(event)]
 
 
 def test_who_is_idle_or_busy_with_many_turns_is_left_alone(bench: Bench) -> None:

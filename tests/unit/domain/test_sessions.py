@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from cmam.domain.market import sessions
 from cmam.domain.market.sessions import is_open, next_open
 from cmam.domain.values.symbols import Holiday, Interval, SymbolSpec
 from tests.factories import a_spec
@@ -69,6 +70,28 @@ def test_holidays_close_a_day_or_a_part_of_it_in_their_own_zone() -> None:
     assert is_open(spec, us("2024-06-05T10:59"))
     assert shown(next_open(spec, us("2024-06-05T11:00"))) == "2024-06-05T17:00:00"
     assert shown(next_open(spec, us("2025-06-05T11:00"))) == "2025-06-05T11:00:00"
+
+
+def test_an_opening_that_is_near_is_found_without_a_year_of_holidays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each copy whose close is refused out of session asks for it, and a year took 20 ms; one behind many holidays is
+    found all the same."""
+    asked: list[date] = []
+    is_on = sessions._is_on
+
+    def noted(holiday: Holiday, day: date) -> bool:
+        asked.append(day)
+        return is_on(holiday, day)
+
+    monkeypatch.setattr(sessions, "_is_on", noted)
+    one = Holiday(date_days=days("2024-06-09"), zone="Europe/London")
+    assert shown(next_open(forex(one), us("2024-06-07T21:00"))) == "2024-06-09T23:00:00"
+    assert max(asked) < date(2024, 7, 1)
+    first, second = "2024-06-16T21:05:00", "2024-06-23T21:05:00"
+    weekends = {7: first, 8: first, 14: second, 15: second}
+    for count in range(6, 20):
+        weeks = tuple(Holiday(date_days=days("2024-06-08") + number) for number in range(count))
+        opens = weekends.get(count, f"2024-06-{8 + count:02}T00:00:00")
+        assert shown(next_open(forex(*weeks), us("2024-06-07T21:00"))) == opens, count
 
 
 def test_a_symbol_that_never_opens_again_has_no_opening() -> None:
