@@ -163,3 +163,27 @@ def test_a_copy_in_another_symbol_has_that_symbols_price() -> None:
     run, _ = run_again(book := _day(Case("f"), {}, trades), table)
     held = run.books[_truth(book, "f").account].view.positions.values()
     assert [(p.symbol, p.price) for p in held] == [(GBPUSD, 127_010_000)] * 2
+
+
+def test_levels_that_another_request_had_set_are_set_where_there_is_none() -> None:
+    """Shares of a net ask for its levels together: one request leaves, the others are merged with it or find nothing to
+    amend. Without the share whose request left then, that of another one sets the levels."""
+
+    def trades(book: Rulebook) -> None:
+        levels = {"relativeTakeProfit": 900}
+        book.person.buy(4_000 * UNIT, symbol=EURUSD, side=SELL, relativeStopLoss=800, **levels)
+        book.go(3)
+        book.person.buy(13_000 * UNIT, symbol=EURUSD, relativeTakeProfit=300)
+        book.go(3)
+        book.person.buy(21_000 * UNIT, symbol=EURUSD, side=SELL, relativeStopLoss=200, **levels)
+        book.go(5)
+
+    case, asked = Case("f", kind="netted"), {"side": "sell"}
+    run, _ = run_again(book := _day(case, {}, trades), asked)
+    lived = _truth(_day(case, asked, trades), "f")
+    found = run.books[_truth(book, "f").account].view
+
+    def levels_of(view: AccountView) -> list[tuple[int, ...]]:
+        return [(held.volume, held.stop or 0, held.target or 0) for held in view.positions.values()]
+
+    assert levels_of(found) == levels_of(lived)
