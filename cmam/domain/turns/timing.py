@@ -27,6 +27,9 @@ from cmam.domain.wanted.needs import needed
 ANSWER_US = 10_000_000
 """How long a request may stay unanswered before its outcome counts as unknown."""
 
+NO_ANSWER = "no answer"
+"""Why it counts as unknown then."""
+
 WAIT_OVER_US = 1_000_000
 """What waited may be looked at once more when its time is over, before it is given up."""
 
@@ -51,7 +54,7 @@ def _always(_copy: Copy) -> bool:
 def due(view: AccountView, now_us: int, is_led: IsLed = _always) -> tuple[Event, ...]:
     """The facts that the passing of time has made, to be recorded and stepped through one by one."""
     facts: list[Event] = [
-        IntentOverdue(intent=intent, why="no answer") for intent, moment in _unanswered(view) if now_us >= moment
+        IntentOverdue(intent=intent, why=NO_ANSWER) for intent, moment in _unanswered(view) if now_us >= moment
     ]
     for copy in restless(view.copies):
         facts.extend(

@@ -13,6 +13,7 @@ from typing import Any
 from cmam.domain.events import RequestRefused
 from cmam.domain.values.quantities import Volume, units_text
 from cmam.store.auditing.audit import Audit, Line
+from cmam.store.projection.sql_views import ANSWER_SPAN
 from cmam.store.records.envelope import Recorded
 from cmam.store.text import iso, parse_time, price
 
@@ -97,8 +98,8 @@ def _decided(story: Mapping[str, Any], record: Recorded) -> Iterator[tuple[int, 
 def _spans(audit: Audit, intent: str) -> Mapping[str, Any]:
     """The moments of a request and its spans, to the microsecond: texts end at the millisecond, and tell no order."""
     (row,) = audit.query(
-        "SELECT at_us, is_from_report, decided_us, committed_us, written_us, sent_us, answered_us, settled_us, position"
-        " FROM orders WHERE intent = ?",
+        "SELECT at_us, is_from_report, decided_us, committed_us, written_us, sent_us, settled_us, position,"
+        f" {ANSWER_SPAN.format('orders')} AS answered_us FROM orders WHERE intent = ?",
         [intent],
     )
     return row
@@ -127,11 +128,10 @@ def _request(order: Mapping[str, Any], spans: Mapping[str, Any], said: str) -> I
             how = f": durable {durable} ms after the decision, on the socket {written} ms later"
         yield spans["sent_us"], "ours", f"sent{how}"
         if spans["answered_us"] is not None:
-            yield (
-                spans["sent_us"] + spans["answered_us"],
-                "ours",
-                f"accepted by the broker, {_ms(spans['answered_us'])} ms after it was sent",
-            )
+            answered_us = spans["sent_us"] + spans["answered_us"]
+            is_no = order["outcome"] == "refused" and answered_us == spans["settled_us"]
+            answer = "refused" if is_no else "accepted"
+            yield answered_us, "ours", f"{answer} by the broker, {_ms(spans['answered_us'])} ms after it was sent"
     if spans["settled_us"]:
         words = f": {said}" if said else ""
         why = f" ({order['reason']}{words})" if order["reason"] else ""

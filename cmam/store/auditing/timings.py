@@ -1,6 +1,7 @@
 """How long things took: percentiles of each stage from the leader's report to the broker's answer, per account.
 
-The spans were measured with a clock that never jumps and stand in the record; here they are only counted.
+The spans to the socket were measured with a clock that never jumps and stand in the record; here they are only
+counted. The one to the answer is from the record that a request has left to the one of its answer.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ from typing import TypeVar
 
 from cmam.store.auditing.audit import Audit, Line
 from cmam.store.auditing.histogram import histogram
+from cmam.store.projection.sql_views import ANSWER_SPAN, FROM_LEADER
 
+ANSWERED = "written_to_answered"
 STAGES: Mapping[str, str] = {
     "report_to_decided": "decided_us",
     "decided_to_committed": "committed_us - decided_us",
     "committed_to_written": "written_us - committed_us",
     "report_to_socket": "written_us",
-    "written_to_answered": "answered_us",
+    ANSWERED: ANSWER_SPAN.format("orders"),
 }
 """Each stage, and where its span stands. The first four only exist where a leader's report led to the request; a close
 that left before its record, as the store was slow, has no second and no third."""
+
 
 ALL = "all"
 Number = TypeVar("Number", int, Fraction)
@@ -33,7 +37,7 @@ def timings(audit: Audit, *, account: int | None = None, since_us: int | None = 
     less than `below_ms`, which is null in the one without an end.
     """
     columns = ", ".join(
-        f"CASE WHEN {'answered_us IS NOT NULL' if stage == 'written_to_answered' else 'is_from_report'} THEN {span} END"
+        span if stage == ANSWERED else f"CASE WHEN {FROM_LEADER.format('orders')} THEN {span} END"
         for stage, span in STAGES.items()
     )
     rows = audit.views.execute(

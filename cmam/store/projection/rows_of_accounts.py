@@ -32,6 +32,7 @@ from cmam.domain.events import (
     IntentSent,
     IntentSettled,
     LogRestored,
+    RequestRefused,
     StopOutSeen,
     SymbolConfirmed,
 )
@@ -78,6 +79,9 @@ def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
             yield schema.ORDERS, rows_of_orders.sent(step, record.event)
         case IntentSettled():
             yield schema.ORDERS, rows_of_orders.settled(step, record.event)
+        case RequestRefused():
+            if (late := rows_of_orders.refused(step, record.event)) is not None:
+                yield schema.ORDERS, late
         case AlertRaised():
             yield schema.ALERTS, _alert(step, record.event)
         case ClosesSeen():

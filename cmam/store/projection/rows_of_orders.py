@@ -13,7 +13,10 @@ from cmam.domain.events import (
     IntentSent,
     IntentSettled,
     Reconciled,
+    RequestRefused,
 )
+from cmam.domain.folds.intents import POSITION_GONE
+from cmam.domain.turns.timing import NO_ANSWER
 from cmam.domain.values.ids import OrderId, SymbolId
 from cmam.domain.values.quantities import Volume, units_text
 from cmam.domain.values.trades import Order
@@ -83,7 +86,22 @@ def moved(step: AccountStep, before: Intent, after: Intent) -> Row:
         row["asked_from"] = iso(after.ask_us) if after.ask_us else None
     if before.state is IntentState.SENT and after.state is IntentState.ACCEPTED:
         row["answered_us"] = max(0, step.record.at_us - before.moved_us)
+    elif after.state is IntentState.ACCEPTED and isinstance(step.record.event, ExecutionSeen):
+        row |= _heard(step, before)
     return row
+
+
+def refused(step: AccountStep, event: RequestRefused) -> Row | None:
+    """When a request was refused that was waited for in vain before."""
+    intent = step.before.intents.get(event.intent)
+    row = _heard(step, intent) if intent is not None else {}
+    return {"intent": event.intent, **row, "position": step.record.position} if row else None
+
+
+def _heard(step: AccountStep, intent: Intent) -> Row:
+    """When an answer came that was no longer waited for; after a cut what is heard of a request is no answer to it."""
+    is_late = intent.state is IntentState.UNKNOWN and intent.why == NO_ANSWER
+    return {"heard_us": step.record.at_us} if is_late else {}
 
 
 def settled(step: AccountStep, event: IntentSettled) -> Row:
@@ -99,7 +117,7 @@ def settled(step: AccountStep, event: IntentSettled) -> Row:
     }
     intent = step.before.intents.get(event.intent)
     copy = step.before.copy(intent.key) if intent is not None else None
-    if intent is not None and intent.state is IntentState.SENT:
+    if intent is not None and intent.state is IntentState.SENT and event.reason != POSITION_GONE:
         row["answered_us"] = max(0, step.record.at_us - intent.moved_us)
     if copy is not None and copy.position is not None:
         row["follower_position"] = int(copy.position)

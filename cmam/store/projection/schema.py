@@ -184,6 +184,7 @@ TABLES: Mapping[str, Table] = {
             "committed_us": int,
             "written_us": int,
             "answered_us": int,
+            "heard_us": int,
             "sent_us": int,
             "settled_us": int,
             "at_us": int,

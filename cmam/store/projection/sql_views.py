@@ -27,6 +27,11 @@ CLOSED_BY = """coalesce({0}.closed_by, CASE {1}.reason WHEN 'closed_by_human' TH
     WHEN 'closed_by_level' THEN 'level' WHEN 'closed_by_stop_out' THEN 'stop_out' ELSE 'unknown' END)"""
 """Who closed: what proves it, and of what only the history told, what ended the copy."""
 
+FROM_LEADER = "{0}.is_from_report AND EXISTS (SELECT 1 FROM decisions AS d WHERE d.decision_id = {0}.cause)"
+"""Which requests a leader's report led to: the spans of what a follower's own fill led to begin at that."""
+ANSWER_SPAN = "coalesce({0}.answered_us, {0}.heard_us - {0}.sent_us)"
+"""How long the broker's answer took, also one that was no longer waited for."""
+
 SQL_VIEWS: Mapping[str, str] = {
     "trades": f"""
 SELECT x.copy_id, p.name AS profile, x.leader, {_LEADER} AS leader_name, x.follower, {_FOLLOWER} AS follower_name,
@@ -50,7 +55,8 @@ FROM skips GROUP BY profile, follower, reason""",
 SELECT x.intent AS request, x.recorded_at, x.sent_at, x.settled_at, x.account, {_NAME.format("fa", "x.account")}
     AS account_name, p.name AS profile, x.kind, x.symbol, x.side, CAST(x.volume AS REAL) AS units,
     CAST(x.filled AS REAL) AS units_filled, x.state, x.outcome, x.reason, x.follower_position, x.follower_order,
-    x.copy_id, x.written_us / 1000.0 AS report_to_socket_ms, x.answered_us / 1000.0 AS socket_to_answer_ms
+    x.copy_id, CASE WHEN {FROM_LEADER.format("x")} THEN x.written_us / 1000.0 END
+    AS report_to_socket_ms, {ANSWER_SPAN.format("x")} / 1000.0 AS socket_to_answer_ms
 FROM orders AS x LEFT JOIN links AS l ON l.link = x.link LEFT JOIN profiles AS p ON p.profile_id = l.profile_id
 LEFT JOIN accounts AS fa ON fa.account = x.account""",
     "slippage": f"""

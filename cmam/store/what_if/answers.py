@@ -13,6 +13,7 @@ from cmam.domain.belief.copies import CopyKey
 from cmam.domain.events import (
     ChangeDecided,
     ClosesSeen,
+    CopyWoken,
     ExecutionSeen,
     Inputs,
     IntentDropped,
@@ -36,6 +37,9 @@ AT_ONCE = (CommandKind.OPEN, CommandKind.ADD, CommandKind.CLOSE)
 """Requests that are filled or rejected at once; a resting order that is cancelled later was none the less taken."""
 LOST = f"{LINE_LOST}was lost"
 """Why a request is dropped that its broker has never had, and that is made anew."""
+LATE_US = 50_000
+"""How late the timer of a running system may be."""
+
 LATENCY_US = 100_000
 """How long a fill takes at an account of which no fill is recorded."""
 
@@ -88,6 +92,7 @@ class Answers:
         self._commissions: dict[tuple[AccountId, SymbolId], tuple[int, int]] = {}
         self._margins: dict[tuple[AccountId, SymbolId], Fraction] = {}
         self._spans: dict[AccountId, int] = {}
+        self._woken: dict[CopyKey, list[tuple[int, Inputs]]] = {}
         self._looked_at: dict[tuple[LinkId, SourceKey, ChangeKind], list[tuple[int, Inputs]]] = {}
 
     @classmethod
@@ -112,6 +117,11 @@ class Answers:
         near = [(abs(then_us - at_us), number) for number, (then_us, _) in enumerate(known)]
         distance, number = min(near, default=(ALIKE_US + 1, 0))
         return known[number][1] if distance <= ALIKE_US else None
+
+    def woken_like(self, key: CopyKey, at_us: int) -> Inputs | None:
+        """What was looked at as this copy was woken at about this moment: timers are late, a model is not."""
+        near = [(then_us, inputs) for then_us, inputs in self._woken.get(key, ()) if 0 <= then_us - at_us <= LATE_US]
+        return min(near, key=lambda one: one[0], default=(0, None))[1]
 
     def commission(self, account: AccountId, symbol: SymbolId) -> tuple[int, int] | None:
         """What one side of a deal cost on this account, in minor units, and of which volume; None where unknown."""
@@ -139,6 +149,8 @@ class Answers:
             case ChangeDecided() as event if event.change.leader in self._following:
                 key_of_change = (event.link, event.change.source, event.change.kind)
                 self._looked_at.setdefault(key_of_change, []).append((record.at_us, event.inputs))
+            case CopyWoken() as event:
+                self._woken.setdefault((event.link, event.source), []).append((record.at_us, event.inputs))
             case RequestRefused() as event:
                 self._end(event.intent, record.at_us, refusal=event)
             case IntentDropped() as event:

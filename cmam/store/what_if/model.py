@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from cmam.domain.belief.copies import Intent
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, ExecutionSeen, IntentDropped
+from cmam.domain.folds.intents import MERGED
+from cmam.domain.turns.settling import NOTHING_TO_AMEND
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import OrderId
 from cmam.domain.values.quantities import Price, Volume
@@ -34,6 +36,8 @@ class Model(Fills):
         like = self.answers.like(view.account, intent.key, intent.command.kind, intent.recorded_us)
         if like is not None and like.recorded.command.symbol != intent.command.symbol:
             like = None  # a table has led to another symbol since
+        if like is not None and _was_needless(like):
+            like = None
         if like is None or not like.ended_us or like.recorded.command.kind is CommandKind.PLACE:
             return like, self.answers.span_us(view.account)
         return like, like.span_us
@@ -212,6 +216,12 @@ class Model(Fills):
         if order.stop_price is not None:
             return order.stop_price if (now - order.stop_price) * sign >= 0 else None
         return None
+
+
+def _was_needless(like: Answer) -> bool:
+    """Whether a request changed nothing as another one did, or had done, what it asked for: here there may be none."""
+    said = like.refusal.description.casefold() if like.refusal is not None else ""
+    return not like.deals and (like.dropped == MERGED or NOTHING_TO_AMEND in said)
 
 
 def _holds_again(like: Answer, intent: Intent) -> bool:

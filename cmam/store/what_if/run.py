@@ -352,11 +352,13 @@ class Run:
         def inputs_of(copy: Copy, link: LinkSettings) -> Inputs:
             assert copy.change is not None, f"expected a copy that waits, found {copy.key}"
             offset_ms, doubt_ms = book.clock
+            then = self._answers.woken_like(copy.key, at_us)
+            seen = {} if then is None else {n: quote for n, quote in then.quotes.items() if quote.seen_us <= at_us}
             return gather(
                 book.view,
                 copy.change,
                 link,
-                self._quote_now(book, at_us),
+                lambda name: seen.get(name) or self.quotes.at(book.feed, name, at_us),
                 leader_quote=self._leader_quote(copy, at_us),
                 clock_offset_ms=offset_ms,
                 clock_doubt_ms=doubt_ms,

@@ -12,6 +12,7 @@ from cmam.domain.events import (
     GuardRearmed,
     GuardTripped,
     IntentOverdue,
+    IntentRecorded,
     LinkSettingsChanged,
     RequestRefused,
 )
@@ -246,6 +247,8 @@ def test_explain_has_the_brokers_own_words_for_a_refusal() -> None:
     (story,) = explain(past, next(past.decisions(Filters(account=FIRST)))["decision_id"])
     told = [line["what"] for line in story["timeline"]]
     assert f"refused (INVALID_REQUEST: {said}), 0.00 filled" in told
+    assert "refused by the broker, 20.000 ms after it was sent" in told
+    assert not [line for line in told if line.startswith("accepted")]
 
 
 @pytest.mark.parametrize(
@@ -342,6 +345,82 @@ def test_a_close_that_left_before_its_record_counts_where_it_has_a_span() -> Non
     close = next(line["decision_id"] for line in audit.decisions(Filters(account=FIRST)) if line["kind"] == "closed")
     told = [line["what"] for line in next(explain(audit, close))["timeline"]]
     assert "sent before its record, since the store was slow: on the socket 1000.100 ms after the decision" in told
+
+
+def test_what_a_followers_own_fill_led_to_is_not_from_the_leaders_report() -> None:
+    """A close that waited for its open to fill has spans since that fill, which is no report of the leader's: only the
+    broker's answer to it counts, and for people with their own SQL it has no time from a report to its socket."""
+    world = World(measures_all=True).set_up()
+    world.silent.add(FIRST)
+    position = world.leader_opens()
+    opened = one_request(world)
+    world.leader_closes(position, 4_000_000)
+    world.silent.clear()
+    world.answer(FIRST, opened)
+    audit = Audit.of(world.log)
+    assert [(line["kind"], line["outcome"]) for line in audit.orders(Filters(account=FIRST))] == [
+        ("open", "confirmed"),
+        ("close", "confirmed"),
+    ]
+    counts = {line["stage"]: line["count"] for line in timings(audit, account=FIRST)}
+    assert (counts["report_to_socket"], counts["written_to_answered"]) == (1, 2)
+    told = list(audit.views.execute("SELECT kind, report_to_socket_ms FROM requests WHERE account = ?", [FIRST]))
+    assert told == [("open", 1.0), ("close", None)]
+
+
+def test_an_answer_that_was_no_longer_waited_for_counts_with_all_its_time() -> None:
+    """The slowest answers are those that come after the wait for them is over; they are not left out."""
+    world = World().set_up()
+    world.silent.add(FIRST)
+    world.leader_opens()
+    intent = one_request(world).intent
+    world.tick(10_000_000)
+    world.fact(FIRST, IntentOverdue(intent=intent, why="no answer"))
+    world.tick(2_000_000)
+    world.fact(FIRST, RequestRefused(intent=intent, error_code="MARKET_CLOSED"))
+    audit = Audit.of(world.log)
+    lines = {line["stage"]: line for line in timings(audit, account=FIRST)}
+    assert (lines["written_to_answered"]["count"], lines["written_to_answered"]["max_ms"]) == (1, "12030.000")
+    (story,) = explain(audit, next(audit.decisions(Filters(account=FIRST)))["decision_id"])
+    assert "refused by the broker, 12030.000 ms after it was sent" in [line["what"] for line in story["timeline"]]
+
+
+@pytest.mark.parametrize("why", ["the connection was lost", "cmam was started again"])
+def test_what_is_heard_of_a_request_after_a_cut_is_no_answer_to_it(why: str) -> None:
+    """The line on which it would have come was gone: how long the broker took is not known."""
+    world = World().set_up()
+    world.silent.add(FIRST)
+    world.leader_opens()
+    intent = one_request(world).intent
+    world.fact(FIRST, IntentOverdue(intent=intent, why=why))
+    world.fact(FIRST, RequestRefused(intent=intent, error_code="MARKET_CLOSED"))
+    assert "written_to_answered" not in {line["stage"] for line in timings(Audit.of(world.log), account=FIRST)}
+
+
+def test_a_position_that_goes_by_itself_answers_no_request() -> None:
+    """A stop of the follower's own is reached while a close is under way: that request is over, and was not answered,
+    nor accepted."""
+    world = World().set_up()
+    position = world.leader_opens()
+    world.silent.add(FIRST)
+    world.leader_closes(position)
+    world.silent.clear()
+    (held,) = world.views[FIRST].positions.values()
+    world.person_closes(FIRST, held.volume)
+    audit = Audit.of(world.log)
+    close = next(line for line in audit.orders(Filters(account=FIRST)) if line["kind"] == "close")
+    assert (close["outcome"], close["reason"]) == ("confirmed", "the position is gone")
+    counts = {line["stage"]: line["count"] for line in timings(audit, account=FIRST)}
+    assert counts["written_to_answered"] == 1
+    told = [line["what"] for story in explain(audit, close["intent"]) for line in story["timeline"]]
+    assert "confirmed (the position is gone), 0.00 filled" in told
+    assert len([line for line in told if line.startswith("accepted")]) == 1
+
+
+def one_request(world: World) -> IntentRecorded:
+    """The first request of the first follower."""
+    events = (record.event for record in world.log.read_stream(f"account:{FIRST}"))
+    return next(event for event in events if isinstance(event, IntentRecorded))
 
 
 @pytest.mark.parametrize(

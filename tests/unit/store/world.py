@@ -99,6 +99,8 @@ class World:
     """Whether followers still read what their symbols allow: opens and adds wait."""
     silent_links: bool = False
     store_is_slow: bool = False
+    measures_all: bool = False
+    """Whether what no decision led to has spans too, as what follows from a follower's own report has."""
     leader: AccountId = LEADER
     store: StoreId = STORE
     _last_id: int = 5_000
@@ -169,7 +171,8 @@ class World:
     def answer(self, account: AccountId, recorded: IntentRecorded) -> None:
         """What the broker makes of a request: it fills it, refuses it or says nothing, as the world is set."""
         self.tick()
-        spans = {"decided_us": 100, "committed_us": 900, "written_us": 1_000} if recorded.change else {}
+        is_measured = recorded.change or self.measures_all
+        spans = {"decided_us": 100, "committed_us": 900, "written_us": 1_000} if is_measured else {}
         if self.store_is_slow:  # it left before its record
             spans = {"decided_us": 100, "committed_us": 0, "written_us": 1_000_200}
         self.fact(account, IntentSent(intent=recorded.intent, **spans))
