@@ -10,6 +10,7 @@ import pytest
 
 from cmam.actors.accounts import questions
 from cmam.actors.asking import preparation
+from cmam.domain.turns import settling
 from cmam.domain.values.trades import Order
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT, SELL
@@ -155,5 +156,27 @@ def test_an_order_that_rests_without_its_name_is_not_placed_once_more(
 def test_an_add_without_its_name_is_not_taken_back(habits: Habits, monkeypatch: pytest.MonkeyPatch) -> None:
     """It counted as absent, and what it had added as too much. The add of before is told without a name too."""
     assert _held_after_two_adds(habits) == [3 * VOLUME]
+    monkeypatch.setattr(settling, "GROWTH_IS_NO_ABSENCE", 99)
+    assert _held_after_two_adds(habits) == [3 * VOLUME]
     monkeypatch.setattr(preparation, "named", _unnamed)
     assert _held_after_two_adds(habits) == [2 * VOLUME]
+
+
+@ALL
+def test_an_open_is_known_by_its_label_on_a_server_whose_clock_nobody_knows(habits: Habits) -> None:
+    """Where quotes carry no time nobody knows how far its clock is behind ours: by 4 s, and it was bought twice."""
+    behind = replace(habits, skew_ms=-4_000, spot_times=False)
+    assert _held_after_an_open(behind) == [VOLUME]
+    assert _rests_after_a_place(behind) == 1
+
+
+@pytest.mark.parametrize(
+    "habits",
+    [replace(CUT, skew_ms=-4_000, spot_times=False), replace(CUT, skew_ms=-4_000, spot_times=False, stamps=False)],
+    ids=["stamps", "no stamps"],
+)
+def test_an_add_that_its_position_shows_is_not_taken_back(habits: Habits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that nobody knows its order was older than it, so it counted as absent, and was closed again."""
+    for rules, times in ((16, 3), (99, 2)):
+        monkeypatch.setattr(settling, "GROWTH_IS_NO_ABSENCE", rules)
+        assert _held_after_two_adds(habits) == [times * VOLUME]

@@ -2,15 +2,15 @@
 
 The schema lets a server leave `clientOrderId` out, and nothing says that it comes back as it was sent. Then an order is
 known by its number, where an event has told that, or it is the one that has the label and all that an open request
-asked for, and is not older. Else it would count as absent, and be sent once more; and what fills on a net would be
-somebody's.
+asked for, and is not older; of the first request of its label none is. Else it would count as absent, and be sent once
+more; and what fills on a net would be somebody's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from cmam.domain.belief.copies import Intent, IntentState
+from cmam.domain.belief.copies import Copy, Intent, IntentState
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen
 from cmam.domain.values.commands import CommandKind
@@ -115,6 +115,25 @@ def like_another(view: AccountView, intent: Intent) -> str:
     return ""
 
 
+def has_grown(view: AccountView, copy: Copy | None, intent: Intent) -> bool:
+    """Whether the position of a copy of its own holds all that an add has asked for on top of what it held before, and
+    nothing else of ours may have made it grow: then its order is not absent, whatever it is told under."""
+    command = intent.command
+    held = view.positions.get(command.position) if command.position is not None else None
+    return (
+        copy is not None
+        and not copy.share
+        and held is not None
+        and held.side is command.side
+        and held.volume >= intent.volume_before + command.volume
+        and not any(
+            other.command.position == command.position and other.command.kind is CommandKind.ADD
+            for other in view.intents.values()
+            if other.intent != intent.intent
+        )
+    )
+
+
 def alike_in_words(name: str, source: SourceKey) -> str:
     """What to tell a person of it, and what he can do."""
     return (
@@ -146,10 +165,20 @@ def _is_of(intent: Intent, order: Order, offset_ms: int, *, is_news: bool) -> bo
     may_be_new = is_news or at_ms % COARSE_MS == 0 or not has_filled
     is_after = at_ms > intent.after_ms or (may_be_new and at_ms == intent.after_ms)
     is_late = is_after and at_ms >= intent.recorded_us // 1_000 + offset_ms - COARSE_MS
+    is_late = is_late or (_is_first(intent) and (intent.attempt == 1 or order.executed_volume > 0))
     is_labelled = read_label(order.label) is not None and order.label == command.label
     return (
         is_labelled and is_late and _terms(order) == (command.symbol, command.side, command.order_type, command.volume)
     )
+
+
+def _is_first(intent: Intent) -> bool:
+    """Whether nothing of ours had its label before: then no order under that label is older than it, whatever the
+    clocks say. How far they are apart is not known of a server whose quotes carry no time.
+
+    Tried again, it may be older if it came to nothing.
+    """
+    return intent.seq == 1 and intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE)
 
 
 def _terms(order: Order) -> tuple[object, ...]:

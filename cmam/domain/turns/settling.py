@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from cmam.domain.belief.belonging import intent_of
 from cmam.domain.belief.copies import Copy, Intent, IntentState
-from cmam.domain.belief.nameless import like_another
+from cmam.domain.belief.nameless import has_grown, like_another
 from cmam.domain.belief.shares import MOVING, is_untold, shows_less, told_by_net
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
@@ -29,7 +29,13 @@ from cmam.domain.values.rules.levels import LEVELS_ARE_SHOWN
 from cmam.domain.values.rules.nets import CLOSES_BY_NUMBER, FILLS_BY_DEALS, NETS_ARE_BEHIND
 from cmam.domain.values.rules.opens import PARTS_TOLD_FILLED, REJECTED_AS_REFUSED
 from cmam.domain.values.rules.resting import FILLS_GO_ON
-from cmam.domain.values.rules.sight import HISTORY_IS_AHEAD, LOOKALIKES_COUNT, OPENS_HAVE_NUMBERS, PARTS_FILL_ON
+from cmam.domain.values.rules.sight import (
+    GROWTH_IS_NO_ABSENCE,
+    HISTORY_IS_AHEAD,
+    LOOKALIKES_COUNT,
+    OPENS_HAVE_NUMBERS,
+    PARTS_FILL_ON,
+)
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
 from cmam.domain.wanted.resting import shows
 
@@ -374,6 +380,8 @@ def _by_reconcile(view: AccountView, intent: Intent, fact: Reconciled, now_us: i
                     outcome=Outcome.CONFIRMED if is_done else Outcome.REFUSED,
                     reason="found at the broker" if is_done else order.status.value,
                 )
+            elif is_proof and order is None and view.rules >= GROWTH_IS_NO_ABSENCE and has_grown(view, copy, intent):
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="its position has grown")
             elif is_proof and order is None:
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
         case CommandKind.CLOSE:

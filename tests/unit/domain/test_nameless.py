@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.belief.copies import Copy, CopyState, Intent, IntentState
-from cmam.domain.belief.nameless import CLOCKS_MS, lacks_name, like_another, named, told_by_name
+from cmam.domain.belief.nameless import CLOCKS_MS, has_grown, lacks_name, like_another, named, told_by_name
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ExecutionSeen, Goal
 from cmam.domain.values.commands import Command, CommandKind
@@ -196,3 +196,42 @@ def test_a_new_deal_is_news_in_the_millisecond_of_what_is_known() -> None:
     view = _sent(after_ms=AT_MS)
     assert _name_told(view, _told()) == ASKED.intent
     assert _name_of(replace(ORDER, status=OrderStatus.FILLED, executed_volume=VOLUME), view) == ""
+
+
+@pytest.mark.parametrize("kind", [CommandKind.OPEN, CommandKind.PLACE])
+def test_nothing_is_older_than_the_first_request_of_its_label(kind: CommandKind) -> None:
+    """By a clock that is 4 s behind ours its own order was: it counted as absent, and was sent once more."""
+    first = _asked(kind, seq=1)
+    behind = replace(ORDER, type=first.command.order_type, opened_ms=AT_MS - 4_000, updated_ms=AT_MS - 4_000)
+    view = AccountView(account=AccountId(2), intents={first.intent: first})
+    assert _name_of(behind, view) == first.intent
+    later = replace(first, seq=2)
+    assert _name_of(behind, replace(view, intents={later.intent: later})) == ""
+    again = replace(first, attempt=2)
+    view = replace(view, intents={again.intent: again})
+    assert _name_of(behind, view) == ""
+    assert _name_of(replace(behind, executed_volume=VOLUME), view) == first.intent
+
+
+def test_a_position_that_has_grown_by_all_that_was_asked_shows_an_add() -> None:
+    """One of a copy's own, which nothing else of ours may have made grow."""
+    command = replace(ASKED.command, kind=CommandKind.ADD, position=PositionId(7))
+    add = _asked(command=command, volume_before=VOLUME)
+    other = replace(add, intent=IntentId(f"{LABEL}.3"))
+    elsewhere = replace(other, command=replace(command, position=PositionId(8)))
+    grown = replace(HELD, volume=Volume(2 * VOLUME))
+
+    def shows(held: Position = grown, copy: Copy | None = COPY, *others: Intent) -> bool:
+        intents = {one.intent: one for one in (add, *others)}
+        positions = {held.position: held}
+        return has_grown(AccountView(account=AccountId(2), intents=intents, positions=positions), copy, add)
+
+    assert shows()
+    assert shows(replace(grown, volume=Volume(2 * VOLUME + 1)))
+    assert not shows(replace(grown, volume=Volume(2 * VOLUME - 1)))
+    assert not shows(replace(grown, side=Side.SELL))
+    assert not shows(replace(grown, position=PositionId(8)))
+    assert not shows(grown, None)
+    assert not shows(grown, replace(COPY, share=True))
+    assert not shows(grown, COPY, other)
+    assert shows(grown, COPY, elsewhere)

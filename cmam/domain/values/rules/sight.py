@@ -230,3 +230,8 @@ GAPS_TO_COME = 16
 """What a gap has left without any time is of no known age where the gap began at a moment that is yet to come, since
 the clock was set back between two lives. It was younger than nothing at all, and never too old to open.
 """
+
+GROWTH_IS_NO_ABSENCE = 16
+"""An add of which no order is found has been done all the same where its position holds all that was asked for on top
+of what it held before. It counted as absent, and what it had added was closed again as too much.
+"""
