@@ -387,7 +387,8 @@ SETTINGS: tuple[Setting, ...] = (
         r.blind,
         "hold",
         "hold, or close_after SPAN",
-        "What to do with copies while the leader cannot be seen.",
+        "What to do with copies while the leader cannot be seen. The span is that of one absence, to the second; of a "
+        "leader who has not been seen since the start, it counts from 15 s after that.",
     ),
     # Guards.
     Setting(
