@@ -175,3 +175,10 @@ The first part was opened for a target of all, so that a copy stayed as it was w
 
 CLOCK_TURNS = 16
 """Hours end too where a zone's clock is set back to before they began; they went on to the end of their window."""
+
+CAPS_BY_SIDE = 16
+"""Of a netted account caps on lots count longs and shorts of a symbol apart. The net and what was to open were added up
+whatever their sides: a sale of 0.3 against a net of 0.4 long counted as 0.7, and was skipped under a cap of 0.6 that it
+led away from; and a purchase beside shares of both sides passed, so that the close of a sale met the cap by itself and
+closed all shares.
+"""
