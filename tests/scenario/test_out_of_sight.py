@@ -37,6 +37,42 @@ def test_a_blind_leader_is_named_and_its_copies_are_held_or_closed(setting: str,
     assert whole.stepper.failures == []
 
 
+def test_a_short_span_of_blindness_is_kept() -> None:
+    """Copies were closed up to half a minute after the span that was set: leaders were looked for every 15 seconds."""
+    whole = Whole(seed=4, settings={"leader_blind": "close_after 5s"})
+    whole.start_ready()
+    whole.run(20)
+    whole.person.buy(LOT)
+    whole.run(20)
+    whole.broker.set_fault("error", {"code": "CH_SERVER_NOT_REACHABLE", "type": "2102", "account": str(LEADER)})
+    whole.broker.set_fault("disconnect-account", {"account": str(LEADER)})
+    whole.run(3)
+    assert len(whole.person.holds(SAME_BROKER)) == 1
+    whole.run(6)
+    assert whole.person.holds(SAME_BROKER) == []
+    assert verify(whole.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("phase", [8, 12])
+def test_a_leader_who_comes_back_between_has_not_been_blind_all_the_time(phase: int) -> None:
+    """Out of sight at each look and back between two of them, he counted as out of sight from the first one on, and his
+    copies were closed."""
+    whole = Whole(seed=4, settings={"leader_blind": "close_after 40s"})
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(2 + phase)
+    for _ in range(6):
+        whole.broker.set_fault("error", {"code": "CH_SERVER_NOT_REACHABLE", "type": "2102", "account": str(LEADER)})
+        whole.broker.set_fault("disconnect-account", {"account": str(LEADER)})
+        whole.run(3)
+        whole.broker.clear_fault("all")
+        whole.run(12)
+        view = whole.view(LEADER)
+        assert view is not None
+        assert view.health == "reconciled"
+    assert len(whole.person.holds(SAME_BROKER)) == 1
+
+
 def _write_for(whole: Whole, stream: str) -> None:
     """Another writer takes the next place of a stream: its account's actor stops for good."""
     whole.let_record()

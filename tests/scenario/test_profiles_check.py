@@ -89,6 +89,19 @@ def test_a_sample_loads_back_and_maps_what_it_names(person: Person, ready: Ready
     assert any("lot sizes differ" in remark for remark in row["remarks"])
 
 
+def test_symbols_of_a_table_fit_in_upper_and_lower_case(person: Person, tmp_path: Path) -> None:
+    """A table whose symbols are typed in another case is loaded, and kept as the brokers write them: `symbols.include`
+    takes them in any case, too. What fits in no case is still a fault."""
+    path = tmp_path / "table.csv"
+    path.write_text("leader_symbol,follower_symbol,volume_amount\neurusd,EURUSD.B,2\nGBPUSD,,\n")
+    of = ("--follower", str(OTHER_BROKER))
+    assert person.types("profile", "symbols", "main", "load", str(path), *of).code == 0
+    said = person.types("profile", "symbols", "main", "sample", "-", *of)
+    assert "\nEURUSD,EURUSD.b,,,,2,,,\nGBPUSD,," in said.out
+    path.write_text("leader_symbol,follower_symbol\neurus,EURUSD.b\n")
+    assert "a symbol of the leader" in person.types("profile", "symbols", "main", "load", str(path), *of).err
+
+
 @pytest.mark.parametrize("has_run", [False, True])
 def test_unknown_symbols_are_named_with_their_line(person: Person, tmp_path: Path, has_run: bool) -> None:
     """A typing error in a symbol is found as the table is loaded, beside every other fault; brokers are asked."""

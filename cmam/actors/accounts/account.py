@@ -346,6 +346,8 @@ class AccountActor(Watched):
             case "sight":
                 self._watches.sight()
                 self._arm()  # a leader may be in sight again
+            case "blind":
+                self._watches.blind()
             case "refresh":
                 self._questions.refresh()
                 self._asides.look()

@@ -9,6 +9,7 @@ from cmam.actors.accounts.asides import Asides
 from cmam.actors.accounts.desk import Desk
 from cmam.actors.accounts.following import Following
 from cmam.clock import SECOND_US
+from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.inputs import symbols_to_sample
 from cmam.domain.events import Health, QuotesSampled
 from cmam.domain.guarding import guards
@@ -19,6 +20,8 @@ from cmam.domain.values.ids import AccountId
 
 SIGHT_US = 15 * SECOND_US
 """How long an account may be out of sight before anybody is told, and how often that and links' hours are looked at."""
+BLIND_US = SECOND_US
+"""How often leaders are looked for where copies are to be closed without them: a span of `leader_blind` is kept so."""
 WATCH_US = 250_000
 """How often guards are looked at, where there are any."""
 SAMPLE_US = 10 * SECOND_US
@@ -37,6 +40,7 @@ class Watches:
         self._guarded = guards.Memory()
         self._is_guarding = False
         self._is_sampling = False
+        self._is_looking = False
         self._added: Mapping[str, str] = {}
 
     # --- guards ---------------------------------------------------------------------------------------------------
@@ -71,21 +75,45 @@ class Watches:
         nothing rest outside the hours that its link has now."""
         desk, links = self._desk, self._following.links
         now = desk.ports.clock.now()
-        followed = {link.leader for link in links.values()} | {copy.leader for copy in desk.view.copies.values()}
-        blind = {account for account in (*followed, desk.view.account) if not self._is_in_sight(account)}
-        self._blind_since = {account: self._blind_since.get(account, now) for account in sorted(blind)}
-        since = {account: moment for account, moment in self._blind_since.items() if now - moment >= SIGHT_US}
-        for fact in watch_blind(desk.view, links, since, now):
-            desk.fact(fact)
+        self._look_for_leaders(now)
+        if not self._is_looking:
+            self._look_closer()
         for overdue in tuple(outside(desk.view, links, now)) if desk.is_reconciled else ():
             desk.fact(overdue)
         self._look_at_margin()
         self._look_at_nets()
         desk.remind(SIGHT_US, "sight")
 
-    def _is_in_sight(self, account: AccountId) -> bool:
+    def blind(self) -> None:
+        """The closer look at leaders, as long as there is anything to close without them."""
+        self._look_for_leaders(self._desk.ports.clock.now())
+        self._look_closer()
+
+    def _look_closer(self) -> None:
+        closes = any(link.policy.leader_blind_ms is not None for link in self._following.links.values())
+        self._is_looking = closes and bool(self._desk.view.copies)
+        if self._is_looking:
+            self._desk.remind(BLIND_US, "blind")
+
+    def _look_for_leaders(self, now: int) -> None:
+        desk, links = self._desk, self._following.links
+        followed = {link.leader for link in links.values()} | {copy.leader for copy in desk.view.copies.values()}
+        blind = {account for account in (*followed, desk.view.account) if not self._is_in_sight(account)}
+        self._blind_since = {account: self._out_since(account, now) for account in sorted(blind)}
+        for fact in watch_blind(desk.view, links, self._blind_since, now, quiet_us=SIGHT_US):
+            desk.fact(fact)
+
+    def _out_since(self, account: AccountId, now: int) -> int:
+        """Since when an account has been out of sight without a break: it may have been back between two looks."""
+        before, view = self._blind_since.get(account, now), self._view(account)
+        return now if view is not None and view.reconciled_us > before else before
+
+    def _view(self, account: AccountId) -> AccountView | None:
         desk = self._desk
-        view = desk.view if account == desk.view.account else desk.ports.status.view(account)
+        return desk.view if account == desk.view.account else desk.ports.status.view(account)
+
+    def _is_in_sight(self, account: AccountId) -> bool:
+        view = self._view(account)
         return view is not None and view.health is Health.RECONCILED
 
     def _look_at_nets(self) -> None:

@@ -136,7 +136,7 @@ def _report(
     settings = _settings(folded, profile, link)
     changes = feasibility.leaders_trades(leader.view, leader.deals, (*leader.past_orders, *leader.view.orders.values()))
     traded = {change.symbol.name for change in changes} | _held_symbols(leader.view)
-    traded |= {row.leader_symbol for row in settings.policy.symbols_table} & leader.view.names.keys()
+    traded |= {name for name in leader.view.names if settings.policy.row(name) is not None}
     pairings = feasibility.pairings(
         leader.view, follower.view, settings, follower.quotes, leader.quotes, frozenset(traded)
     )

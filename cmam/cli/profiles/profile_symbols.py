@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,7 +168,7 @@ def _load(folded: Fold, profile: ProfileView, links: list[Link], file: Path, fol
         "command": "profile.set",
         "profile": profile.name,
         "follower": follower,
-        "settings": {"symbols.table": write_table(table.rows)},
+        "settings": {"symbols.table": write_table(_as_named(table.rows, views, profile, links))},
     }
     answer = carry_out(request)
     if face().as_json:
@@ -196,14 +197,39 @@ def _unknown_symbols(
     leader = views.get(profile.leader) if profile.leader is not None else None
     for line, cells in _lines(text, delimiter):
         name = cells.get("leader_symbol", "")
-        if name and leader is not None and leader.names and name not in leader.names:
+        if name and leader is not None and leader.names and not _named(name, leader):
             yield RowFault(line, "leader_symbol", name, _wanted("the leader", name, leader))
         name = cells.get("follower_symbol", "")
         for link in links:
             view = views.get(link.follower)
-            if name and view is not None and view.names and name not in view.names:
+            if name and view is not None and view.names and not _named(name, view):
                 who = folded.registry.accounts[link.follower].shown
                 yield RowFault(line, "follower_symbol", name, _wanted(who, name, view))
+
+
+def _named(name: str, view: AccountView) -> str:
+    """The symbol as its broker writes it, upper and lower case alike; empty where none fits, or several do."""
+    if name in view.names:
+        return name
+    alike = [one for one in view.names if one.upper() == name.upper()]
+    return alike[0] if len(alike) == 1 else ""
+
+
+def _as_named(
+    rows: Iterable[SymbolRow], views: Mapping[AccountId, AccountView], profile: ProfileView, links: list[Link]
+) -> Iterator[SymbolRow]:
+    """The rows with each symbol as its broker writes it. What followers write differently stays as it was typed, and
+    so does what a broker that could not be asked may have."""
+    leader = views.get(profile.leader) if profile.leader is not None else None
+    followers = [view for link in links if (view := views.get(link.follower)) is not None and view.names]
+    for row in rows:
+        mine = _named(row.leader_symbol, leader) if leader is not None else ""
+        theirs = {_named(row.follower_symbol, view) for view in followers}
+        yield replace(
+            row,
+            leader_symbol=mine or row.leader_symbol,
+            follower_symbol=(theirs.pop() if len(theirs) == 1 else "") or row.follower_symbol,
+        )
 
 
 def _wanted(who: str, name: str, view: AccountView) -> str:

@@ -33,6 +33,7 @@ def salvage(file: Path, replace: bool) -> None:
         "records": found.records,
         "left_out": found.left_out,
         "bad": found.bad,
+        "forgotten": dict(found.forgotten),
         "file": str(home / FILE_NAME if kept else file),
         "damaged": str(kept or home / FILE_NAME),
     }
@@ -42,6 +43,10 @@ def salvage(file: Path, replace: bool) -> None:
     if found.bad:
         say(f"The first bad record: {found.bad}")
         say(f"{found.records} records before it are good and copied{more}.")
+        if found.forgotten:
+            what = ", ".join(f"{words} ({count})" for words, count in found.forgotten.items())
+            say(f"Among the latter, and told by no broker: {what}. None of it holds in what was copied.")
+            say("Look at `cmam profile list` and `cmam profile show` before `cmam start`, and say it again.")
     else:
         say(f"Every record is good, and copied to {file}: nothing had to be salvaged.")
     if kept is not None:

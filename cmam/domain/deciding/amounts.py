@@ -23,6 +23,7 @@ from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.quantities import (
     PRICE_SCALE,
     VOLUME_SCALE,
+    Side,
     Volume,
     decimal_text,
     floor_fraction,
@@ -32,6 +33,7 @@ from cmam.domain.values.quantities import (
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules.guards import PARTS_OF_NOTHING
 from cmam.domain.values.rules.opens import (
+    CAPS_BY_SIDE,
     CAPS_COUNT_ALL,
     LIMITED_IN_ONE,
     OPENS_ANEW,
@@ -256,7 +258,7 @@ def _compare(draft: Draft) -> tuple[Fraction | None, Fraction | None]:
 
 def caps(draft: Draft) -> Reason | None:
     """Whether the caps on positions and lots hold with this one."""
-    policy, view, spec = draft.policy, draft.view, draft.symbol
+    policy, view = draft.policy, draft.view
     if policy.max_positions is not None and not draft.is_add:
         attached = {copy.position for copy in view.copies.values() if copy.position is not None}
         apart = [copy for copy in view.copies.values() if copy.position is None]  # few: most copies are at rest
@@ -268,6 +270,23 @@ def caps(draft: Draft) -> Reason | None:
             return Reason.MAX_POSITIONS
     if policy.max_lots_open is None and policy.max_lots_symbol is None:
         return None
+    is_by_side = view.is_netted() and view.rules >= CAPS_BY_SIDE
+    total, own = _lots_of_nets(draft) if is_by_side else _lots(draft)
+    how = ", longs and shorts apart" if is_by_side else ""
+    for name, value, cap in (
+        ("lots_open", total, policy.max_lots_open),
+        ("lots_symbol", own, policy.max_lots_symbol),
+    ):
+        if cap is not None:
+            draft.note(name, fraction_text(value), f"with this one{how}; at most {fraction_text(cap)}")
+            if value > cap:
+                return Reason.MAX_LOTS
+    return None
+
+
+def _lots(draft: Draft) -> tuple[Fraction, Fraction]:
+    """The lots in all, and those of the symbol, with this one."""
+    view, spec = draft.view, draft.symbol
     total = own = Fraction(draft.whole - draft.filled, spec.lot_size)
     held = list(volumes(view.positions))
     held += [(order.symbol, order.volume - order.executed_volume) for order in _others(draft)]
@@ -276,15 +295,19 @@ def caps(draft: Draft) -> Reason | None:
         lots = Fraction(volume, of.lot_size) if of is not None and of.lot_size > 0 else Fraction(0)
         total += lots
         own += lots if symbol == spec.symbol else 0
-    for name, value, cap in (
-        ("lots_open", total, policy.max_lots_open),
-        ("lots_symbol", own, policy.max_lots_symbol),
-    ):
-        if cap is not None:
-            draft.note(name, fraction_text(value), f"with this one; at most {fraction_text(cap)}")
-            if value > cap:
-                return Reason.MAX_LOTS
-    return None
+    return total, own
+
+
+def _lots_of_nets(draft: Draft) -> tuple[Fraction, Fraction]:
+    """The same of a netted account: of each symbol the larger of its two sides, of this one the side that grows."""
+    view, spec, total = draft.view, draft.symbol, Fraction(0)
+    sides = money.sides_of_nets(view)
+    of_this = sides.setdefault(spec.symbol, {Side.BUY: 0, Side.SELL: 0})
+    of_this[draft.side] += draft.whole - draft.filled
+    for symbol, of_symbol in sides.items():
+        of = view.specs.get(symbol)
+        total += Fraction(max(of_symbol.values()), of.lot_size) if of is not None and of.lot_size > 0 else Fraction(0)
+    return total, Fraction(of_this[draft.side], spec.lot_size)
 
 
 def _takes_place(view: AccountView, copy: Copy) -> bool:

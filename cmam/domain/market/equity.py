@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cmam.domain.belief.asked import adding, placing
+from cmam.domain.belief.asked import ADDING, adding, placing
 from cmam.domain.belief.held import Index, index_of, margins, volumes
 from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import AccountView
 from cmam.domain.market.conversion import Rates, chain_symbols
+from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import PRICE_SCALE, VOLUME_SCALE, Quote, Side
 from cmam.domain.values.rules.resting import GROWN_ORDERS
@@ -225,6 +226,40 @@ def in_flight(view: AccountView) -> Iterator[tuple[SymbolId, int]]:
             if terms is not None and view.rules >= GROWN_ORDERS:
                 volume = max(volume, terms.volume)  # its amendment may be under way
             yield copy.symbol, max(0, volume - order.executed_volume)
+
+
+def sides_of_nets(view: AccountView) -> dict[SymbolId, dict[Side, int]]:
+    """What a netted account may come to in each symbol, long and short apart: what shares hold, what others have added
+    to nets, what rests and what is under way. Either side is what the net becomes once the other has been closed."""
+    found: dict[SymbolId, dict[Side, int]] = {}
+    others: dict[SymbolId, int] = {}
+
+    def count(symbol: SymbolId, side: Side, volume: int) -> None:
+        sides = found.setdefault(symbol, {Side.BUY: 0, Side.SELL: 0})
+        sides[side] += volume
+
+    for held in view.positions.values():
+        others[held.symbol] = others.get(held.symbol, 0) + held.side.sign * held.volume
+    for copy in view.copies.values():
+        if copy.share:
+            count(copy.symbol, copy.side, copy.volume)
+            others[copy.symbol] = others.get(copy.symbol, 0) - copy.side.sign * copy.volume
+    for symbol, volume in others.items():
+        count(symbol, Side.BUY if volume > 0 else Side.SELL, abs(volume))
+    for intent in view.intents.values():
+        asked, of = intent.command, view.copies.get(intent.key)
+        gives_up = of is not None and asked.side is not of.side
+        is_to_rest = asked.kind is CommandKind.PLACE and (of is None or of.order is None)
+        if (asked.kind in ADDING and not gives_up) or is_to_rest:
+            count(asked.symbol, asked.side, max(0, asked.volume - intent.filled))
+    for copy in restless(view.copies):
+        order = view.orders.get(copy.order) if copy.order is not None else None
+        if order is not None:
+            wanted = copy.goal.terms.volume if copy.goal.terms is not None else 0  # its amendment may be under way
+            count(copy.symbol, copy.side, max(0, max(order.volume, wanted) - order.executed_volume))
+    for order in others_resting(view):
+        count(order.symbol, order.side, order.volume - order.executed_volume)
+    return found
 
 
 def others_resting(view: AccountView) -> tuple[Order, ...]:

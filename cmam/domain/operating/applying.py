@@ -28,6 +28,7 @@ from cmam.domain.operating.profile_commands import (
     LEAVE,
     Events,
     check_followers,
+    check_leader,
     check_loops,
     check_rights,
     doubled,
@@ -167,6 +168,8 @@ def _impossible(context: Context, wanted: Sequence[Wanted]) -> Iterator[str]:
     """What no profile may be, alone or beside the others."""
     for one in wanted:
         try:
+            if one.existing is None:
+                check_leader(context, one.leader)
             check_followers(one.leader, [account for account, _ in one.followers.values()])
             links = one.existing.links.values() if one.existing is not None else ()
             linked = {link.follower for link in links}

@@ -60,6 +60,7 @@ def create_profile(context: Context, request: Request) -> Outcome:
     check_new_name(registry, name)
     leader = find_account(registry, str(request.get("leader", "")))
     followers = [find_account(registry, str(follower)) for follower in request.get("followers", ())]
+    check_leader(context, leader)
     check_followers(leader, followers)
     check_rights(context, followers)
     check_loops(registry, {leader.account: {follower.account for follower in followers}})
@@ -104,6 +105,18 @@ def check_followers(leader: KnownAccount, followers: Sequence[KnownAccount]) -> 
         seen.add(follower.account)
 
 
+def _is_for_betting(context: Context, account: KnownAccount) -> bool:
+    view = context.views.get(account.account)
+    trader = view.trader if view is not None else None
+    return AccountType.SPREAD_BETTING in (account.account_type, trader.account_type if trader is not None else None)
+
+
+def check_leader(context: Context, leader: KnownAccount) -> None:
+    """Refuse as the leader of a new profile an account whose volumes are stakes: no copy could be sized by them."""
+    if _is_for_betting(context, leader):
+        raise Refusal(f"{leader.shown} cannot lead: only hedged and netted accounts can, and it is for spread betting")
+
+
 def check_rights(context: Context, followers: Iterable[KnownAccount]) -> None:
     """Refuse accounts as new followers whose consent is for reading only, that their broker lets open nothing, as far
     as is known, or whose kind we do not copy to. One that follows already and loses its rights is only managed."""
@@ -116,7 +129,7 @@ def check_rights(context: Context, followers: Iterable[KnownAccount]) -> None:
             )
         view = context.views.get(follower.account)
         trader = view.trader if view is not None else None
-        if AccountType.SPREAD_BETTING in (follower.account_type, trader.account_type if trader is not None else None):
+        if _is_for_betting(context, follower):
             raise Refusal(
                 f"{follower.shown} cannot follow: only hedged and netted accounts can, and it is for spread betting"
             )

@@ -360,7 +360,12 @@ SETTINGS: tuple[Setting, ...] = (
         "How many copies the follower may have in all, resting and in flight included.",
     ),
     lots("max_lots_open", "max_lots_open", "How many lots in all, resting and in flight included."),
-    lots("max_lots_symbol", "max_lots_symbol", "How many lots of one symbol, resting and in flight included."),
+    lots(
+        "max_lots_symbol",
+        "max_lots_symbol",
+        "How many lots of one symbol, resting and in flight included. On a netted account longs and shorts count "
+        "apart, here and in `max_lots_open`: either is what the net becomes once the other is closed.",
+    ),
     # Start, return, and what people do.
     switch("reopen", "off", "Open a source once more, at once, when a person, a stop or a target closed its copy."),
     switch("sync_open", "off", "At start, open what the leader already holds."),
@@ -387,7 +392,8 @@ SETTINGS: tuple[Setting, ...] = (
         r.blind,
         "hold",
         "hold, or close_after SPAN",
-        "What to do with copies while the leader cannot be seen.",
+        "What to do with copies while the leader cannot be seen. The span is that of one absence, to the second; of a "
+        "leader who has not been seen since the start, it counts from 15 s after that.",
     ),
     # Guards.
     Setting(

@@ -25,20 +25,23 @@ def watch_blind(
     links: Mapping[LinkId, LinkSettings],
     blind_since_us: Mapping[AccountId, int],
     now_us: int,
+    *,
+    quiet_us: int = 0,
 ) -> tuple[Event, ...]:
-    """The facts that follow from leaders, or this follower itself, being out of sight since these moments."""
-    return tuple(_facts(view, links, blind_since_us, now_us))
+    """The facts that follow from leaders, or this follower itself, being out of sight since these moments; nobody is
+    told before it has lasted for `quiet_us`."""
+    return tuple(_facts(view, links, blind_since_us, now_us, quiet_us))
 
 
 def _facts(
-    view: AccountView, links: Mapping[LinkId, LinkSettings], since: Mapping[AccountId, int], now_us: int
+    view: AccountView, links: Mapping[LinkId, LinkSettings], since: Mapping[AccountId, int], now_us: int, quiet_us: int
 ) -> Iterator[Event]:
     for account, since_us in sorted(since.items()):
         copies = [copy for copy in view.copies.values() if account in (copy.leader, view.account)]
         if not copies:
             continue
         kind, text = f"{KIND}{account}", _text(view, account, copies, since_us, now_us)
-        if view.alerts.get(kind) != text:
+        if now_us - since_us >= quiet_us and view.alerts.get(kind) != text:
             yield AlertRaised(kind=kind, text=text)
         for copy in copies:
             link = links.get(copy.link)

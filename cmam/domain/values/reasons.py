@@ -363,7 +363,8 @@ REASONS: Mapping[Reason, ReasonRow] = {
     ),
     Reason.MAX_LOTS: ReasonRow(
         "The follower would hold more lots than it may, or a copy would grow beyond `volume.max`.",
-        "`max_lots_open`, `max_lots_symbol`: lots open, resting, in flight, a person's too; `volume.max`: the target.",
+        "`max_lots_open`, `max_lots_symbol`: lots open, resting, in flight, a person's too, and longs and "
+        "shorts of a net apart; `volume.max`: the target.",
         "A larger cap.",
     ),
     Reason.MARGIN: ReasonRow(

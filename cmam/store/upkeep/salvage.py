@@ -13,11 +13,24 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmam.domain.events import (
+    AccountPaused,
+    FlattenRequested,
+    GuardTripped,
+    LinkAdded,
+    LinkRemoved,
+    LinkSettingsChanged,
+    ProfileCreated,
+    ProfileDeleted,
+    ProfileSettingsChanged,
+    ProfileStateChanged,
+)
 from cmam.store.errors import StoreBroken, StoreDamaged, StoreUnavailable
 from cmam.store.logfile import database
 from cmam.store.logfile.database import TABLE, explain
@@ -34,13 +47,32 @@ LEFT_OUT = ".left-out.jsonl"
 """What the name of the file ends with that holds what was not copied."""
 
 
+FORGOTTEN: Mapping[str, str] = {
+    FlattenRequested.TOPIC: "flatten",
+    GuardTripped.TOPIC: "guard that tripped",
+    ProfileStateChanged.TOPIC: "pause or other state of a profile",
+    AccountPaused.TOPIC: "pause of an account",
+    ProfileSettingsChanged.TOPIC: "change of settings",
+    LinkSettingsChanged.TOPIC: "change of settings",
+    ProfileCreated.TOPIC: "profile or follower",
+    LinkAdded.TOPIC: "profile or follower",
+    LinkRemoved.TOPIC: "profile or follower taken out",
+    ProfileDeleted.TOPIC: "profile or follower taken out",
+}
+"""Records that no broker can tell again: what people had said, and what forbade to open."""
+
+
 @dataclass(frozen=True, slots=True)
 class Salvaged:
-    """What a salvage found: how many records are good, how many more could be read, and what the first bad one is."""
+    """What a salvage found: how many records are good, how many more could be read, and what the first bad one is.
+
+    `forgotten` counts, in words, what is among the others that no broker can tell again.
+    """
 
     records: int
     left_out: int
     bad: str
+    forgotten: Mapping[str, int]
 
 
 def salvage(home: Path, path: Path) -> Salvaged:
@@ -64,7 +96,8 @@ def salvage(home: Path, path: Path) -> Salvaged:
         _write(fresh, good)
     if rest:
         _keep(path.with_name(path.name + LEFT_OUT), rest)
-    return Salvaged(len(good), len(rest), found[0].text if found else why)
+    forgotten = Counter(FORGOTTEN[raw.topic] for raw in rest if raw.topic in FORGOTTEN)
+    return Salvaged(len(good), len(rest), found[0].text if found else why, dict(forgotten))
 
 
 @contextmanager

@@ -438,6 +438,51 @@ def test_the_stop_is_the_farthest_and_a_target_stands_only_alone() -> None:
     assert (held.stop, held.target) == (price("1.09"), price("1.12"))
 
 
+@pytest.mark.parametrize(("rules", "verdicts"), [(RULES, "ccs"), (15, "css")])
+@pytest.mark.parametrize("cap", ["max_lots_symbol", "max_lots_open"])
+def test_caps_count_longs_and_shorts_of_a_net_apart(cap: str, rules: int, verdicts: str) -> None:
+    """Buy 0.4 and sell 0.3 under a cap of 0.6: the sale leads away from it. Another buy of 0.2 is all that may be:
+    with 0.3 the net would be 0.4, but 0.7 once the sale is closed.
+
+    By older rules the sale was 0.7 with the net, and was skipped.
+    """
+    pair = netted(**{cap: "0.6"})
+    pair.view = replace(pair.view, rules=rules)
+    asked = ((1, 4_000_000, Side.BUY), (2, 3_000_000, Side.SELL), (3, 3_000_000, Side.BUY))
+    for (number, volume, side), letter in zip(asked, verdicts, strict=True):
+        decision = pair.opens_at(number, volume, side)
+        assert decision.reason is (None if letter == "c" else Reason.MAX_LOTS)
+        pair.answer()
+        pair.passes(1_000)
+    assert pair.opens_at(4, 2_000_000).verdict is Verdict.COPY
+    pair.answer()
+    if rules == RULES:
+        pair.ends(2, 3_000_000)
+        pair.answer()
+    assert pair.net == 6_000_000
+
+
+def test_caps_count_what_rests_and_what_others_hold_in_a_net() -> None:
+    """Sell 0.3 rests against buy 0.4, under a cap of 0.6: of sales 0.3 more are allowed, and 0.4 are too many. What a
+    person adds to the net is on its side."""
+    pair = netted(max_lots_symbol="0.6")
+    pair.opens_at(1, 4_000_000)
+    pair.answer()
+    pair.order(side=Side.SELL, volume=Volume(3_000_000), limit_price=price("1.2"))
+    pair.answer()
+    pair.passes(1_000)
+    assert pair.opens_at(2, 4_000_000, Side.SELL).reason is Reason.MAX_LOTS
+    (held,) = pair.view.positions.values()
+    before = pair.view
+    pair.view = replace(before, positions={held.position: replace(held, volume=Volume(6_000_000))})
+    assert pair.opens_at(3, 1_000_000).reason is Reason.MAX_LOTS
+    pair.view = before
+    assert pair.opens_at(4, 1_000_000).verdict is Verdict.COPY
+    pair.answer()
+    pair.passes(1_000)
+    assert pair.opens_at(5, 3_000_000, Side.SELL).verdict is Verdict.COPY
+
+
 @pytest.mark.parametrize(("rules", "cap", "net"), [(RULES, "0.7", 0), (RULES, "1", LOT), (9, "0.7", LOT)])
 def test_a_close_that_would_raise_the_net_above_the_cap_goes_to_flat(rules: int, cap: str, net: int) -> None:
     """Buy 1.0 and sell 0.6, then a cap of 0.7: ending the sell would make 1.0 long, so the net is closed instead.

@@ -382,6 +382,20 @@ def test_an_account_for_spread_betting_is_refused_as_soon_as_its_kind_is_known()
         desk.does("profile.create", name="new", leader="1", followers=["2"], settings={})
 
 
+def test_an_account_for_spread_betting_leads_no_new_profile() -> None:
+    """Its volumes are stakes, by which no copy can be sized; a profile that is there is applied as before."""
+    desk = Desk(ACCOUNTS)
+    desk.does("profile.create", name="old", leader="1", followers=["2"], settings={})
+    added = AccountAdded(account=LEADER, login=1, broker="alpha", account_type="spread_betting")
+    desk.registry = evolve_registry(desk.registry, APP, added)
+    with pytest.raises(Refusal, match="cannot lead"):
+        desk.does("profile.create", name="new", leader="1", followers=["3"], settings={})
+    with pytest.raises(Refusal, match="cannot lead"):
+        desk.does("profile.apply", profiles=[{"name": "new", "leader": "1", "followers": [{"account": "3"}]}])
+    kept = {"name": "old", "leader": "1", "settings": {"volume.amount": "2"}, "followers": [{"account": "2"}]}
+    assert desk.does("profile.apply", profiles=[kept]).events
+
+
 @pytest.mark.parametrize("command", ["pause", "resume"])
 def test_a_disabled_profile_is_taken_up_again_by_enable_alone(desk: Desk, command: str) -> None:
     """Who let go of his copies and pauses to be sure must not see them follow their leader again."""

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from cmam.cli.main import run
-from cmam.domain.events import AlertRaised
+from cmam.domain.events import AlertRaised, FlattenRequested, ProfileState, ProfileStateChanged
+from cmam.domain.values.ids import LinkId
 from cmam.store.errors import StoreBroken, StoreUnavailable
 from cmam.store.logfile.chain import checkpoint
 from cmam.store.logfile.log import EventLog
@@ -154,6 +155,19 @@ def test_what_is_salvaged_starts_and_the_rest_is_kept_as_text(tmp_path: Path) ->
         assert verify(log.raw()).is_whole
     with closing(EventLog.damaged(kept)) as log:
         assert list(log.raw()) == damaged
+
+
+def test_what_no_broker_can_tell_again_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A flatten and a pause among the records that are left out hold no more, and nothing said so: the next start would
+    have opened again."""
+    _store(tmp_path, ())
+    said = (FlattenRequested(links=(LinkId("l1nk01"),)), ProfileStateChanged(state=ProfileState.PAUSED))
+    with closing(EventLog.open(tmp_path)) as log:
+        log.append([Pending("account:1", FACTS + 1, 1, said[0]), Pending("profile:pr0f1l", 1, 1, said[1])])
+    assert salvage(tmp_path, tmp_path / "whole.db").forgotten == {}
+    _change(tmp_path, 61, "xxx", "xyx")
+    assert run(["--home", str(tmp_path), "salvage", str(tmp_path / "good.db")]) == 0
+    assert "flatten (1), pause or other state of a profile (1)" in capsys.readouterr().err
 
 
 def test_a_salvaged_log_on_another_disk_takes_the_place_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,3 +182,10 @@ have in the last seconds, prices are carried by what is usual. The jump counted 
 market range lay around the price of before and was cancelled, an order rested a jump away from its leader's, and a late
 copy kept that in its levels for life.
 """
+
+CAPS_BY_SIDE = 16
+"""Of a netted account caps on lots count longs and shorts of a symbol apart. The net and what was to open were added up
+whatever their sides: a sale of 0.3 against a net of 0.4 long counted as 0.7, and was skipped under a cap of 0.6 that it
+led away from; and a purchase beside shares of both sides passed, so that the close of a sale met the cap by itself and
+closed all shares.
+"""
