@@ -21,8 +21,8 @@ LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
 
 
-def _world(*, netted: bool = False) -> tuple[World, Terminal]:
-    world = World(1, Habits(), {LEADER: ("North", False), FOLLOWER: ("North", netted)})
+def _world(*, netted: bool = False, stamps_move: bool = True) -> tuple[World, Terminal]:
+    world = World(1, Habits(stamps_move=stamps_move), {LEADER: ("North", False), FOLLOWER: ("North", netted)})
     world.profile("of", LEADER, {FOLLOWER: "1"})
     world.start()
     world.run(5)
@@ -88,10 +88,10 @@ def test_an_open_whose_fill_tells_no_position_is_looked_up(monkeypatch: pytest.M
     assert _held_after_a_close() == [VOLUME]
 
 
-def _held_after_a_cut(*, netted: bool = False) -> tuple[list[int], int]:
+def _held_after_a_cut(*, netted: bool = False, stamps_move: bool = True) -> tuple[list[int], int]:
     """What a follower holds, and how often it was touched, whose open filled in parts around a cut: the snapshot shows
     the first, the history read after it all of them, and the events of the others come last."""
-    world, terminal = _world(netted=netted)
+    world, terminal = _world(netted=netted, stamps_move=stamps_move)
     broker = world.broker
     usual = broker.habits
     terminal.trade("EURUSD", BUY, VOLUME)
@@ -133,3 +133,10 @@ def test_parts_of_a_share_that_a_history_has_told_first_are_its_own(monkeypatch:
     monkeypatch.setattr(settling, "NETS_ARE_BEHIND", 11)
     monkeypatch.setattr(booking_shares, "NETS_ARE_BEHIND", 99)
     assert _held_after_a_cut(netted=True)[1]
+
+
+def test_a_net_is_behind_an_order_whose_time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order showed the time of its opening, so that the net counted as younger than all that it had filled."""
+    assert _held_after_a_cut(netted=True, stamps_move=False) == ([2 * VOLUME], 0)
+    monkeypatch.setattr(settling, "ORDERS_STAND_STILL", 99)
+    assert _held_after_a_cut(netted=True, stamps_move=False)[1]

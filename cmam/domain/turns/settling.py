@@ -26,7 +26,7 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules.closes import CLOSES_ARE_TOLD
 from cmam.domain.values.rules.levels import LEVELS_ARE_SHOWN
-from cmam.domain.values.rules.nets import CLOSES_BY_NUMBER, FILLS_BY_DEALS, NETS_ARE_BEHIND
+from cmam.domain.values.rules.nets import CLOSES_BY_NUMBER, FILLS_BY_DEALS, NETS_ARE_BEHIND, ORDERS_STAND_STILL
 from cmam.domain.values.rules.opens import PARTS_TOLD_FILLED, REJECTED_AS_REFUSED
 from cmam.domain.values.rules.resting import FILLS_GO_ON
 from cmam.domain.values.rules.sight import (
@@ -434,7 +434,8 @@ def _is_net_behind(view: AccountView, copy: Copy | None, order: Order | None) ->
     if copy is None or not copy.share or order is None or view.rules < NETS_ARE_BEHIND:
         return False
     stamps = [position.updated_ms for position in view.positions.values() if position.symbol == copy.symbol]
-    is_older = any(stamp <= order.updated_ms for stamp in stamps) if stamps else True
+    says_nothing = view.rules >= ORDERS_STAND_STILL and order.updated_ms <= order.opened_ms
+    is_older = says_nothing or not stamps or any(stamp <= order.updated_ms for stamp in stamps)
     return order.executed_volume > 0 and is_older and shows_less(view, copy.symbol, copy.side, 1)
 
 
