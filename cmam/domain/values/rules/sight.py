@@ -230,3 +230,9 @@ GAPS_TO_COME = 16
 """What a gap has left without any time is of no known age where the gap began at a moment that is yet to come, since
 the clock was set back between two lives. It was younger than nothing at all, and never too old to open.
 """
+
+PROOFS_ARE_APART = 16
+"""Each request of unknown outcome has its own proof: a look without the orders of the past proves what a snapshot alone
+shows, and nothing of opens. A close that was lost waited for a history that an open on its account needed, for as long
+as the server refused it.
+"""
