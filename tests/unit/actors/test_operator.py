@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cmam.domain.events import AlertRaised, FlattenRequested
-from cmam.store.logfile.log import Pending
+from cmam.store.records.envelope import Pending
 from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
 
 HALF = "\udcff"
