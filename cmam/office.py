@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from cmam.actors.lines.spread import Spread
-from cmam.actors.operating.control import NobodyListens, StillWaits, send_command
+from cmam.actors.operating.control import NobodyListens, StillWaits, TooLarge, send_command
 from cmam.actors.status import StatusBoard
 from cmam.clock import SECOND_US, Clock, SystemClock
 from cmam.config.home import LIVED_BY, Home, HomeRefused
@@ -112,6 +112,8 @@ def ask_running(home: Home, request: Mapping[str, Any]) -> dict[str, Any] | None
         if request.get("command") == "status":
             return None  # a look leaves nothing behind that could still be done
         raise Refusal(str(late)) from late
+    except TooLarge as much:
+        raise Refusal(str(much)) from much
     except NobodyListens:
         return None  # left behind by a process that was killed; the lock says who may write
     if not answer.pop("ok", False):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy
+from cmam.domain.belief.proofs import looks_due
 from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.attempts import next_wake, wakes
 from cmam.domain.deciding.inputs import gather
@@ -37,6 +38,7 @@ from cmam.domain.folds.account import evolve
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.profiles.policy import check_settings, policy_of
 from cmam.domain.turns.making import Turn
+from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.turns.timing import due
 from cmam.domain.turns.turn import decide_change, step
 from cmam.domain.values.changes import Change, ChangeKind, LeaderMoney, LeaderSymbol
@@ -772,8 +774,14 @@ class Pair:
             orders=tuple(self.resting.values()),
             past_orders=past_orders,
             looked_up=looked_up,
+            covers_from_ms=1 if looked_up else 0,
         )
 
     def intent(self, number: int = -1) -> IntentId:
         """The name of one of the requests."""
         return self.sent[number].intent
+
+
+def lookup_due(view: AccountView, settle_us: int = SETTLE_US) -> int | None:
+    """When the broker should be asked what became of unknown outcomes by any kind of look, or None."""
+    return min((moment for moment in looks_due(view, settle_us) if moment is not None), default=None)

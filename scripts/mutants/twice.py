@@ -5,6 +5,7 @@ from __future__ import annotations
 from mutants import LIFE, UNIT, Mutation
 
 SETTLING = "cmam/domain/turns/settling.py"
+PROOFS = "cmam/domain/belief/proofs.py"
 ADDS = UNIT + "domain/test_adds.py"
 SHARES = UNIT + "domain/test_shares.py"
 TWINS = "tests/scenario/test_twins.py"
@@ -100,16 +101,16 @@ MUTATIONS = (
     ),
     Mutation(
         "absence counts before the settling time",
-        SETTLING,
-        "is_proof = fact.looked_up and now_us - intent.moved_us >= fact.settle_us",
-        "is_proof = fact.looked_up",
+        PROOFS,
+        "return is_told and now_us - intent.moved_us >= fact.settle_us",
+        "return is_told",
         (LIFE,),
     ),
     Mutation(
         "absence counts without the order history",
-        SETTLING,
-        "is_proof = fact.looked_up and now_us - intent.moved_us >= fact.settle_us",
-        "is_proof = now_us - intent.moved_us >= fact.settle_us",
+        PROOFS,
+        "is_told = fact.looked_up and (tells_past(fact, view.rules) or is_shown(view, intent))",
+        "is_told = fact.looked_up",
         (LIFE,),
     ),
     Mutation(

@@ -15,7 +15,7 @@ import pytest
 
 from cmam import office
 from cmam.actors.operating import control
-from cmam.actors.operating.control import CLIENTS_MAX, ControlListener
+from cmam.actors.operating.control import CLIENTS_MAX, REQUEST_BYTES_MAX, ControlListener
 from cmam.clock import ManualClock
 from cmam.config.home import Home
 from cmam.credentials.secrets_file import SecretsRefused
@@ -191,6 +191,22 @@ def test_a_command_that_is_taken_and_not_answered_may_still_happen_and_says_so(
             _do(home, command="pause", all=True)
     finally:
         listener.stop()
+
+
+def test_a_command_that_is_too_large_for_the_running_system_is_told_so_and_not_sent(home: Home) -> None:
+    """It was cut off, and read as if nobody listened: who asked was sent to look for a process that hangs."""
+    heard: list[dict[str, Any]] = []
+    home.prepare()
+    home.prepare_runtime()
+    listener = ControlListener(home.control_socket, home.control_key, lambda request, _: heard.append(request))
+    listener.start()
+    try:
+        with pytest.raises(Refusal, match=r"4,194,304 in one command\. Nothing was changed"):
+            office.ask_running(home, {"command": "profile.apply", "text": "x" * REQUEST_BYTES_MAX})
+    finally:
+        listener.stop()
+    assert heard == []
+    assert office.ask_running(home, {"command": "profile.apply", "text": "x" * REQUEST_BYTES_MAX}) is None
 
 
 def test_whoever_holds_the_store_without_answering_is_named(home: Home) -> None:

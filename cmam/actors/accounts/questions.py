@@ -13,19 +13,17 @@ from typing import Any
 from cmam.actors import messages as m
 from cmam.actors.accounts.account_symbols import AccountSymbols
 from cmam.actors.accounts.desk import Desk
+from cmam.actors.accounts.lookups import Lookups
 from cmam.actors.asking.listing import Found
 from cmam.actors.asking.preparation import PATIENCE, Kind, Preparation, retry_us
 from cmam.actors.asking.question import Question
 from cmam.clock import SECOND_US
-from cmam.domain.belief.asked import gone
 from cmam.domain.belief.belonging import position_of
-from cmam.domain.belief.copies import IntentState
 from cmam.domain.belief.holdings import with_trailed
 from cmam.domain.belief.nameless import lacks_name, told_by_name
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
 from cmam.domain.repair.twins import Seen, seen
 from cmam.domain.turns import absences
-from cmam.domain.turns.timing import lookup_due, needs_history
 from cmam.domain.values.ids import PositionId, SymbolId
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.trades import Order
@@ -35,8 +33,6 @@ LOOK_AGAIN = "look"
 """What an account is reminded of when something changed while it was looked at."""
 AGAIN_US = SECOND_US
 """How soon after a look the next one may follow that changes ask for: a broker may tell of one after the other."""
-LOOKUP_US = 5 * SECOND_US
-"""How soon after one look-up the next may follow."""
 QUIET_US = 700_000
 """A snapshot counts only if no execution came within this time of the question."""
 RESTLESS_MAX = 8
@@ -75,7 +71,7 @@ class Questions:
         self._patient_until_us: dict[str, int] = {}
         self._is_refreshing = False
         self._put_off = 0
-        self._looked_up_us = 0
+        self._lookups = Lookups(desk.ports.settle_us)
         self._doubts_asked_us = 0
         self._second_look_us = 0
         self._costs_told_us = -COSTS_US
@@ -151,6 +147,7 @@ class Questions:
     def give_up(self) -> None:
         """The line is gone: nothing that was asked will be answered, and no event tells what changes from now on."""
         self._symbols.lose()
+        self._lookups.told()
         self._preparation = None
         self._early.clear()
         self._held.clear()
@@ -227,16 +224,13 @@ class Questions:
         answer."""
         if not self._may_ask:
             return None
-        moments = [moment for moment in (self._lookup_due(), self._doubts_due()) if moment is not None]
-        return min(moments, default=None)
+        moments = [moment for moment, _ in self._lookups.due(self._desk.view)]
+        doubts = self._doubts_due()
+        return min(moments if doubts is None else (*moments, doubts), default=None)
 
     @property
     def _may_ask(self) -> bool:
         return self._preparation is None and self._desk.is_reconciled
-
-    def _lookup_due(self) -> int | None:
-        moment = lookup_due(self._desk.view, self._desk.ports.settle_us)
-        return None if moment is None else max(moment, self._looked_up_us + LOOKUP_US)
 
     def _doubts_due(self) -> int | None:
         """Of what is doubted now at once; and a second look once it has been missing for long enough, again and again
@@ -265,23 +259,17 @@ class Questions:
         """Ask what became of what is unknown or doubted, if it is time."""
         if not self._may_ask:
             return
-        lookup, doubts = self._lookup_due(), self._doubts_due()
-        if doubts is not None and now >= doubts and self._is_newly_doubted:
+        lookup = next((kind for moment, kind in self._lookups.due(self._desk.view) if now >= moment), None)
+        doubts = self._doubts_due()
+        if doubts is not None and now >= doubts and self._is_newly_doubted and lookup is not Kind.READBACK:
             self._doubts_asked_us = now
             self.prepare(Kind.DOUBTS)
-        elif lookup is not None and now >= lookup:
-            self._looked_up_us = now
-            self.prepare(self._kind_of_lookup())
+        elif lookup is not None:
+            self._lookups.begun(lookup, now)
+            self.prepare(lookup)
         elif doubts is not None and now >= doubts:
             self._second_look_us = now
             self.prepare(Kind.DOUBTS if self._desk.view.doubted_orders else Kind.REFRESH)
-
-    def _kind_of_lookup(self) -> Kind:
-        view = self._desk.view
-        if needs_history(view):
-            return Kind.LOOKUP
-        is_unknown = any(intent.state is IntentState.UNKNOWN for intent in gone(view.intents))
-        return Kind.READBACK if is_unknown else Kind.REFRESH
 
     def _ask(self, questions: tuple[Question, ...]) -> None:
         desk = self._desk
@@ -315,7 +303,9 @@ class Questions:
             desk.remind(QUIET_US, "question snapshot")
             return
         report = message.report
-        if message.question == "snapshot":
+        if message.question == "orders":
+            self._lookups.told()
+        elif message.question == "snapshot":
             report = self._with_trailed(self._without_held(report))
         self._go_on(preparation, preparation.answered(message.question, report, desk.view))
 
@@ -330,7 +320,7 @@ class Questions:
 
     def heal(self) -> None:
         """Take back that something was refused, once all is answered."""
-        if self._symbols.is_through:
+        if self._symbols.is_through and not self._lookups.lacks_past(self._desk.view):
             self._desk.alert(m.Alert("session"))
 
     def _go_on(self, preparation: Preparation, found: Found) -> None:
@@ -368,6 +358,11 @@ class Questions:
         self._desk.alert(m.Alert("session", message.in_words()))  # which says so, once
         refusals = self._refusals[message.question] = self._refusals.get(message.question, 0) + 1
         delay_us = max(message.retry_after_s * SECOND_US, retry_us(refusals))
+        if preparation is not None and preparation.kind is Kind.LOOKUP and message.question == "orders":
+            self._preparation = None  # what needs no history is looked up meanwhile, and later times are asked for then
+            self._lookups.refused(self._desk.ports.clock.now() + delay_us)
+            self._desk.remind(0)
+            return
         self._desk.remind(delay_us, f"question {message.question}")
         if preparation is not None:
             self._go_on(preparation, preparation.listed(self._desk.view))  # from now on nobody waits for ever

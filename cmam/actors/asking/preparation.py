@@ -4,6 +4,7 @@
               then the deals of the gap, where positions carry a copier's label that nobody here knows, or the log was
               lost, the orders that tell of them, and where copies are smaller what took a part of them (`closings.py`)
     LOOKUP    the order history, then a snapshot: settles what is unknown
+    READBACK  a snapshot alone: settles what it shows of that
     DOUBTS    the deals and orders of positions that the last snapshot left out, and such orders (`lives.py`), then
               another
     REFRESH   a snapshot alone, now and then: finds what no event told
@@ -32,8 +33,6 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health, Reconciled, SymbolSpecSeen
 from cmam.domain.turns import absences, snapshots
 from cmam.domain.turns.settling import SETTLE_US
-from cmam.domain.turns.timing import needs_history
-from cmam.domain.values.ids import OrderId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.trades import Deal, Order, Position
 from cmam.openapi import answers, requests, translate
@@ -72,7 +71,7 @@ class Kind(Enum):
     FULL = "full"
     LOOKUP = "lookup"
     READBACK = "readback"
-    """A look-up of what a snapshot alone tells: it need not wait for a history, which a server may refuse for long."""
+    """A look-up of what a snapshot alone tells: it waits for no history, which a server may refuse for long."""
     DOUBTS = "doubts"
     REFRESH = "refresh"
 
@@ -389,7 +388,7 @@ class Preparation:
                 orders=orders,
                 deals=deals,
                 past_orders=past,
-                looked_up=self.kind is Kind.LOOKUP or self._is_read_back(view, orders, kept),
+                looked_up=self.kind in (Kind.LOOKUP, Kind.READBACK),
                 covers_from_ms=self._order_pages.from_ms if self.kind is Kind.LOOKUP else 0,
                 settle_us=self._settle_us,
                 quiet=self.is_quiet,
@@ -398,15 +397,6 @@ class Preparation:
             )
         )
         return tuple(facts), ()
-
-    def _is_read_back(self, view: AccountView, orders: tuple[Order, ...], kept: tuple[OrderId, ...]) -> bool:
-        """Whether a snapshot alone has looked up all that is unknown by now: of an order that it leaves out, or of an
-        open that was not answered meanwhile, a history tells. What is left out and `kept` nonetheless, since that is
-        doubted, is asked about by itself, and may be left out for as long as the server lies."""
-        if self.kind is not Kind.READBACK or needs_history(view):
-            return False
-        known = {copy.order for copy in view.copies.values() if copy.order is not None and not copy.ended_order}
-        return known | view.orders.keys() <= {order.order for order in orders} | set(kept)
 
     @property
     def added(self) -> tuple[Order, ...]:

@@ -34,6 +34,8 @@ CLIENTS_MAX = 8
 BACKLOG = 32
 """So many clients may knock before the listener comes round: one more is told at once that nobody is there."""
 REQUEST_BYTES_MAX = 4 * 1024 * 1024
+"""The largest command that is taken, which thousands of profiles in a file may pass: while one is read nothing else of
+the process goes on. What is larger is not sent at all."""
 BREATH_S = 0.5
 """How long nobody is let in after one could not be: with no file or thread left the next look would be as vain, and
 thousands of them a second take the processor from what copies."""
@@ -54,6 +56,10 @@ Handle = Callable[[dict[str, Any], Callable[[dict[str, Any]], None]], None]
 
 class NobodyListens(Exception):
     """No running system answers on this home's control socket."""
+
+
+class TooLarge(Exception):
+    """A command has more to say than the running system takes at once: it was not sent."""
 
 
 class StillWaits(Exception):
@@ -276,11 +282,18 @@ def _dial(path: Path, key: bytes) -> Connection:
 
 
 def send_command(path: Path, key_file: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """Send a request to the running system and wait for its answer; raises NobodyListens or StillWaits."""
+    """Send a request to the running system and wait for its answer; raises NobodyListens, StillWaits or
+    TooLarge."""
+    said = json.dumps(request).encode()
     try:
         key = key_file.read_bytes()
         with _dial(path, key) as connection:
-            connection.send_bytes(json.dumps(request).encode())
+            if len(said) > REQUEST_BYTES_MAX:
+                raise TooLarge(
+                    f"This is {len(said):,} bytes, and the running system takes at most {REQUEST_BYTES_MAX:,} in one "
+                    "command. Nothing was changed: do it in parts, or once cmam has stopped."
+                )
+            connection.send_bytes(said)
             if not connection.poll(CLIENT_S):
                 raise StillWaits(STILL_WAITS)
             document = json.loads(connection.recv_bytes())  # of who holds the key, however much there is to say

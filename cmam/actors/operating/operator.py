@@ -56,6 +56,7 @@ class OperatorActor(Watched):
         self._only = only
         self._on_accounts = on_accounts
         self._heads: dict[AccountId, int] = {}
+        self._deaf: dict[str, str] = {}
         self._waiting: list[tuple[Callable[[dict[str, Any]], None], dict[str, Any]]] = []
 
     def on_receive(self, message: Any) -> None:
@@ -79,6 +80,7 @@ class OperatorActor(Watched):
                 text = f"{message.stream} waits for its record, which is tried again: {message.why}"
                 self._status.alarm(f"unread:{message.stream}", text if message.why else "")
             case m.StreamRefused():
+                self._deaf[message.stream] = message.why
                 self._status.note(message.stream, {"health": "refused", "reason": message.why})
                 self._status.alarm(message.stream, message.why)
             case m.AccountRestarted():
@@ -142,6 +144,18 @@ class OperatorActor(Watched):
         # An account hears that its links ended before it is told what becomes of their copies: nothing opens between.
         own = tuple(event for event in outcome.events if not event[0].startswith(ACCOUNT_PREFIX))
         of_accounts = tuple(event for event in outcome.events if event[0].startswith(ACCOUNT_PREFIX))
+        deaf = [stream for stream in self._deaf if any(stream == one for one, _ in of_accounts)]
+        if deaf:
+            of_accounts = tuple(event for event in of_accounts if event[0] not in self._deaf)
+            unheard = [
+                f"account {stream.removeprefix(ACCOUNT_PREFIX)} takes no command until cmam is started again, and "
+                f"closes nothing: {self._deaf[stream]}"
+                for stream in deaf
+            ]
+            if not own and not of_accounts:
+                message.answer({"ok": False, "error": "; ".join(unheard), "code": REFUSED})
+                return
+            answered.document["unheard"] = unheard
         answer = ((m.OPERATOR, answered),)
         self._record(own, then=answer if not of_accounts else ())
         command = str(message.request.get("command", ""))

@@ -76,6 +76,12 @@ def say_remarks(answer: Mapping[str, Any]) -> None:
         say(f"Note: {text}")
 
 
+def say_unheard(answer: Mapping[str, Any]) -> None:
+    """Which accounts a command did not reach, though others did what was asked."""
+    for text in answer.get("unheard", ()):
+        say(text, error=True)
+
+
 def wrapped(text: str) -> str:
     """Talk for a terminal, wrapped between words; an address stays whole, to be copied. A pipe has whole lines."""
     if not sys.stderr.isatty():

@@ -220,10 +220,14 @@ def key_values(context: click.Context, parameter: click.Parameter, values: Seque
 
 
 def carry_out(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Have a request carried out, by the running copier or beside it, on record as the command that runs."""
+    """Have a request carried out, by the running copier or beside it, on record as the command that runs; say
+    which accounts it did not reach."""
     from cmam import office
+    from cmam.cli.face.talk import say_unheard
 
-    return office.carry_out(face().home, request, command=click.get_current_context().command_path)
+    answer = office.carry_out(face().home, request, command=click.get_current_context().command_path)
+    say_unheard(answer)
+    return answer
 
 
 def spare_others(file: Path, is_alike: Callable[[], bool], alike: str) -> None:

@@ -119,12 +119,20 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
     else:
         if face().as_json:
             print_json(answer)
-        who = "1 follower is" if len(accounts) == 1 else f"{len(accounts)} followers are"
+        unheard = len(answer.get("unheard", ()))
+        heard = len(accounts) - unheard
+        who = "1 follower is" if heard == 1 else f"{heard} followers are"
         say(f"{who} closing; `cmam status` shows what is left. Nothing new opens until `cmam rearm {_words(target)}`.")
+        if unheard:
+            fail(f"Not all were reached. {_past(target)}")
 
 
 def _beside(target: Mapping[str, Any]) -> str:
     return f"If that cmam does not answer, `cmam flatten {_words(target)} --direct` closes beside it."
+
+
+def _past(target: Mapping[str, Any]) -> str:
+    return f"`cmam flatten {_words(target)} --direct` closes what carries our label there, beside the cmam that runs."
 
 
 def _words(target: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ from cmam.domain.belief.holdings import (
     with_origin,
     without_told_closed,
 )
+from cmam.domain.belief.proofs import tells_past
 from cmam.domain.belief.refused import without_gone
 from cmam.domain.belief.shares import turned
 from cmam.domain.belief.view import AccountView, ViewInTheMaking, in_the_making, lasting
@@ -198,7 +199,7 @@ def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionI
 def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView:
     """Take the broker's word for all positions and orders; what it does not name is gone, unless that is doubted."""
     is_anew = not view.has_reconciled or (view.restored_us > 0 and view.rules >= RESTORES_ARE_KNOWN)
-    keeps_orders = not event.looked_up or (view.restored_us > 0 and view.rules >= OPENED_IN_ANOTHER_LIFE)
+    keeps_orders = not tells_past(event, view.rules) or (view.restored_us > 0 and view.rules >= OPENED_IN_ANOTHER_LIFE)
     view = restored.noted(view) if view.restored_us else view
     copies, deals, known, held, intents = view.copies, view.deals, view.orders, view.positions, view.intents
     event = without_told_closed(view, event) if view.told_closed else event

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from cmam.domain.belief import refused
 from cmam.domain.belief.asked import with_intent
 from cmam.domain.belief.copies import Copy, CopyState, Intent
+from cmam.domain.belief.proofs import tells_past
 from cmam.domain.belief.shares import rejoined
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import Reconciled
@@ -50,7 +51,7 @@ def adopt_unknown(view: AccountView, event: Reconciled, known: Mapping[OrderId, 
         current = view.copies[copy.key]
         if current.order is not None and current.order not in view.orders and not current.ended_order:
             is_known = order is not None and order.status is not OrderStatus.ACCEPTED
-            if is_known or event.looked_up or current.position is not None:
+            if is_known or tells_past(event, view.rules) or current.position is not None:
                 view = put(view, replace(current, ended_order=True))
             else:
                 view = put(view, replace(current, doubt=True))
@@ -71,7 +72,7 @@ def _is_look_behind(
         _is_unfilled(position) for position in event.positions if order.position == position.position
     ):
         return False
-    is_proof = event.looked_up and at_us - intent.moved_us >= event.settle_us
+    is_proof = tells_past(event, view.rules) and at_us - intent.moved_us >= event.settle_us
     is_told = any(deal.position == order.position and deal.close is not None for deal in event.deals)
     return not (is_proof or is_told or order.position in view.closed)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cmam.domain.belief import proofs
 from cmam.domain.belief.belonging import intent_of
 from cmam.domain.belief.copies import Copy, Intent, IntentState
 from cmam.domain.belief.nameless import has_grown, like_another
@@ -355,17 +356,17 @@ def _is_hidden(view: AccountView, intent: Intent, fact: Reconciled, now_us: int)
         and other.command.symbol == intent.command.symbol
         and other.command.kind in MOVING
     ]
-    is_late = fact.looked_up and all(now_us - other.moved_us >= fact.settle_us for other in others)
-    return not is_late
+    is_past_told = proofs.tells_past(fact, view.rules)
+    return not (is_past_told and all(now_us - other.moved_us >= fact.settle_us for other in others))
 
 
 # --- a reconcile --------------------------------------------------------------------------------------------------
 
 
 def _by_reconcile(view: AccountView, intent: Intent, fact: Reconciled, now_us: int) -> Iterator[Event]:
-    """What the broker holds settles an unknown outcome; absence counts only after the settling time, by the history."""
+    """What the broker holds settles an unknown outcome; absence counts where it is proof."""
     copy = view.copies.get(intent.key)
-    is_proof = fact.looked_up and now_us - intent.moved_us >= fact.settle_us
+    is_proof = proofs.is_proof(view, intent, fact, now_us)
     match intent.command.kind:
         case CommandKind.OPEN | CommandKind.PLACE:
             yield from _open_by_reconcile(view, copy, intent, fact, now_us, is_proof=is_proof)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from cmam.domain.belief.asked import gone
-from cmam.domain.belief.copies import Copy, Intent, IntentState
+from cmam.domain.belief.copies import Copy, IntentState
 from cmam.domain.belief.nameless import ALIKE, is_alike_gone
 from cmam.domain.belief.refused import is_doubted
 from cmam.domain.belief.restless import restless
@@ -15,7 +15,6 @@ from cmam.domain.folds.joining import PROTECTION_US
 from cmam.domain.profiles.choices import HumanLevels, PendingOutside
 from cmam.domain.profiles.hours import is_within_hours
 from cmam.domain.profiles.link import LinkSettings
-from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, LinkId, SourceKey, from_base36
 from cmam.domain.values.quantities import price_text
@@ -233,31 +232,3 @@ def _alerts(view: AccountView, now_us: int) -> Iterator[Event]:
         is_over = kind.startswith((TROUBLE, TARGET)) and kind not in wanted
         if is_over or (kind.startswith(ALIKE) and is_alike_gone(view, kind)):
             yield AlertHealed(kind=kind)
-
-
-def needs_history(view: AccountView) -> bool:
-    """Whether orders of the past alone tell what is unknown: of a position that is gone a snapshot says enough, and of
-    closes and levels of hedged copies, whose requests carry no name that a history could show."""
-    unknown = (intent for intent in gone(view.intents) if intent.state is IntentState.UNKNOWN)
-    return any(not _is_shown(view, intent) for intent in unknown) or any(
-        copy.doubt and (copy.share or (copy.order is not None and not copy.ended_order))
-        for copy in restless(view.copies)
-    )
-
-
-def _is_shown(view: AccountView, intent: Intent) -> bool:
-    """Whether a snapshot shows what became of a request: its position alone tells, which nothing else of ours moves."""
-    copy = view.copies.get(intent.key)
-    is_share = view.trader is None or view.is_netted() or (copy is not None and copy.share)
-    return intent.command.kind in (CommandKind.CLOSE, CommandKind.AMEND_PROTECTION) and not is_share
-
-
-def lookup_due(view: AccountView, settle_us: int = SETTLE_US) -> int | None:
-    """When the broker should be asked what became of unknown outcomes, in us, or None where there are none."""
-    loose = restless(view.copies) if view.copies else ()
-    if not view.intents and not loose:
-        return None
-    moments = [intent.moved_us + settle_us for intent in gone(view.intents) if intent.state is IntentState.UNKNOWN]
-    if any(copy.doubt for copy in loose):
-        moments.append(view.at_us)
-    return min(moments, default=None)

@@ -11,13 +11,17 @@ from dataclasses import dataclass
 
 from cmam.domain.belief.asked import gone
 from cmam.domain.belief.copies import Intent, IntentState
+from cmam.domain.belief.proofs import is_shown
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health
 from cmam.domain.turns.settling import ATTEMPTS_MAX
 from cmam.domain.values.commands import CommandKind
 
 ASKS = "positions and orders, and the order history for the request's own name"
-"""What the broker is asked about every unknown outcome."""
+"""What the broker is asked about an unknown outcome that a snapshot alone does not tell."""
+
+SHOWN = "positions and orders"
+"""What it is asked about one that a snapshot shows."""
 
 _ABSENT: Mapping[CommandKind, str] = {
     CommandKind.CLOSE: "not closed: asked for again",
@@ -54,7 +58,7 @@ def unknowns(view: AccountView) -> Iterator[Unknown]:
                 since_us=intent.moved_us,
                 ask_us=intent.ask_us,
                 why=intent.why,
-                asks=ASKS,
+                asks=SHOWN if is_shown(view, intent) else ASKS,
                 then=f"found: it counts; {_absent(intent)}",
                 waits_for="the settling time" if is_there else "the account, which is out of sight",
             )

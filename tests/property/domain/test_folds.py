@@ -16,13 +16,13 @@ from cmam.domain.deciding.decide import decide
 from cmam.domain.events import Event, Inputs
 from cmam.domain.folds.account import advance, evolve
 from cmam.domain.turns.leading import changes
-from cmam.domain.turns.timing import due, lookup_due, next_due
+from cmam.domain.turns.timing import due, next_due
 from cmam.domain.turns.turn import step, withdrawn
 from cmam.domain.values import ids, quantities
 from cmam.domain.values.changes import Change
 from cmam.domain.values.reasons import Verdict
 from cmam.domain.values.replacing import replace
-from tests.factories import FOLLOWER, LINK, STORE, T0_US, a_view, some_settings
+from tests.factories import FOLLOWER, LINK, STORE, T0_US, a_view, lookup_due, some_settings
 from tests.property.declared import any_of
 
 NUMBERS = st.integers(1, 3)

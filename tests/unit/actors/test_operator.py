@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.whole import Whole
+from cmam.domain.events import AlertRaised, FlattenRequested
+from cmam.store.records.envelope import Pending
+from tests.whole import ALPHA_TOO, SAME_BROKER, Whole
 
 HALF = "\udcff"
 """What Python makes of a byte that is no text, as in a user's name in another encoding."""
@@ -46,3 +48,21 @@ def test_a_status_that_cannot_be_made_ends_nothing(monkeypatch: pytest.MonkeyPat
     assert whole.command({"command": "status"})["ok"] is False
     monkeypatch.undo()
     assert whole.command({"command": "status"})["ok"] is True
+
+
+def test_an_account_whose_place_in_the_log_is_taken_is_named_to_who_flattens() -> None:
+    """It takes no command any more, and a flatten of all said that it was done: who asked must close there himself."""
+    whole = Whole(followers=(SAME_BROKER, ALPHA_TOO))
+    whole.start_ready()
+    stream = f"account:{SAME_BROKER}"
+    thief = Pending(stream, whole.log.head(stream).version + 1, 1, AlertRaised(kind="thief", text=""))
+    whole.log.append([thief])
+    assert whole.command({"command": "flatten", "account": str(ALPHA_TOO)}) == {"ok": True, "flattening": [ALPHA_TOO]}
+    whole.person.buy(10_000_000)
+    whole.run(5)
+    (why,) = whole.command({"command": "flatten", "all": True})["unheard"]
+    assert f"account {SAME_BROKER} takes no command until cmam is started again" in why
+    assert len(whole.events(ALPHA_TOO, FlattenRequested)) == 2
+    alone = whole.command({"command": "flatten", "account": str(SAME_BROKER)})
+    assert alone["ok"] is False
+    assert alone["error"] == why

@@ -1,13 +1,17 @@
-"""What `flatten` tells to type next is what opens the same again, typed as it stands."""
+"""What `flatten` tells: whom it did not reach, and what to type next, as it stands."""
 
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from cmam.cli.running.flatten import _words
+from cmam.actors.operating.control import ControlListener
+from cmam.cli.running.flatten import _words, flatten
 from cmam.cli.running.target import one_target
+from cmam.config.home import Home
 
 
 @pytest.mark.parametrize(
@@ -21,3 +25,22 @@ def test_the_target_can_be_typed_again(profile: str | None, account: str | None,
         assert typed == [profile]
     else:
         assert typed == (["--account", account] if account is not None else ["--all"])
+
+
+def test_who_flattens_all_is_told_whom_it_did_not_reach(tmp_path: Path) -> None:
+    """The others close, and the command fails: what is left must be closed past the system that runs."""
+    home = Home(tmp_path)
+    home.prepare()
+    home.prepare_runtime()
+    said = {"ok": True, "flattening": [1, 2], "unheard": ["account 2 takes no command"]}
+    listener = ControlListener(home.control_socket, home.control_key, lambda _, answer: answer(dict(said)))
+    listener.start()
+    try:
+        result = CliRunner().invoke(flatten, ["--all", "--yes", "--home", str(tmp_path)], prog_name="cmam flatten")
+    finally:
+        listener.stop()
+    assert result.exit_code == 1
+    told = " ".join(result.output.split())
+    assert "account 2 takes no command" in told
+    assert "1 follower is closing" in told
+    assert "`cmam flatten --all --direct` closes what carries our label there" in str(result.exception)

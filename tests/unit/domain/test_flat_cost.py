@@ -12,14 +12,14 @@ import pytest
 from cmam.domain.belief.view import AccountView
 from cmam.domain.deciding.attempts import next_wake
 from cmam.domain.deciding.inputs import gather
-from cmam.domain.turns.timing import due, lookup_due, next_due
+from cmam.domain.turns.timing import due, next_due
 from cmam.domain.turns.turn import decide_change, withdrawn
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import PositionId, SourceKey
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.trades import AccountType
 from cmam.domain.wanted.unasked import unasked
-from tests.factories import LOT, Pair, a_leader_symbol, a_spec, a_view, price
+from tests.factories import LOT, Pair, a_leader_symbol, a_spec, a_view, lookup_due, price
 
 FEW, MANY = 3, 300
 

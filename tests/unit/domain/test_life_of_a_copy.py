@@ -24,7 +24,7 @@ from cmam.domain.events import (
 )
 from cmam.domain.folds.account import evolve
 from cmam.domain.turns.settling import SETTLE_US
-from cmam.domain.turns.timing import ANSWER_US, lookup_due, next_due
+from cmam.domain.turns.timing import ANSWER_US, next_due
 from cmam.domain.turns.turn import withdrawn
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
@@ -34,7 +34,7 @@ from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.symbols import Interval
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
-from tests.factories import LINK, LOT, Pair, a_change, a_spec, a_view, price
+from tests.factories import LINK, LOT, Pair, a_change, a_spec, a_view, lookup_due, price
 
 HALF = {"volume.amount": "0.5"}
 STEP = 100_000

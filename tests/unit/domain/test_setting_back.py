@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from cmam.domain.events import AlertHealed, GuardDayBegan, GuardTripped
 from cmam.domain.folds.account import evolve
-from cmam.domain.turns.timing import lookup_due
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.reasons import Reason
-from tests.factories import LINK, Pair
+from tests.factories import LINK, Pair, lookup_due
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US

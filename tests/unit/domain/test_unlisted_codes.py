@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.belief.copies import CopyState
-from cmam.domain.turns.timing import lookup_due
 from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.rules.opens import UNLISTED_CODES
-from tests.factories import Pair
+from tests.factories import Pair, lookup_due
 
 GONE = ("ALREADY_CLOSED", "POSITION_NOT_FOUND_OR_NOT_OPENED")
 

@@ -235,3 +235,9 @@ GROWTH_IS_NO_ABSENCE = 16
 """An add of which no order is found has been done all the same where its position holds all that was asked for on top
 of what it held before. It counted as absent, and what it had added was closed again as too much.
 """
+
+PROOFS_ARE_APART = 16
+"""Each request of unknown outcome has its own proof: a look without the orders of the past proves what a snapshot alone
+shows, and nothing of opens. A close that was lost waited for a history that an open on its account needed, for as long
+as the server refused it.
+"""
