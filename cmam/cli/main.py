@@ -63,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     code = run(sys.argv[1:] if arguments is None else arguments)
     if isinstance(code, Last):
         leave(code)
+    _forget_talk_that_fails()
     sys.exit(code)
 
 
@@ -180,6 +181,8 @@ def _explain(error: Exception) -> int:
 
 def _of_machine(error: OSError) -> str:
     """What the machine refuses: a name that is too long, a folder where a file is expected, a full disk."""
+    if isinstance(error, FileNotFoundError) and _is_lost():
+        return "The folder that this was typed in is gone: go to another one, with `cd`."
     if error.filename is None:
         return f"The machine refused what was to be read or written: {error.strerror}."
     from cmam.config.files import refusal
@@ -188,8 +191,25 @@ def _of_machine(error: OSError) -> str:
     return f"{file} could not be read or written: {refusal(error, file)}."
 
 
+def _is_lost() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
 def _forget_output_that_fails() -> None:
     try:
         sys.stdout.flush()
     except OSError:
         _forget_output()
+
+
+def _forget_talk_that_fails() -> None:
+    """What stderr does not take is lost, and must not be tried again at exit: that would change the exit code."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 import socket
+import subprocess
+import sys
+import termios
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +22,7 @@ from cmam.sandbox.trader import control_client
 from cmam.sandbox.trader.steps import Step, decimal, perform
 from cmam.sandbox.trader.trader import NoOutcome, Trader, TradeRefused
 from tests.scenario.sandbox_clients import ANSWER_S, JsonClient, options
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 from tests.worlds import BUILT_IN
 
 
@@ -76,6 +81,40 @@ def test_an_empty_world_is_told_what_it_lacks(tmp_path: Path) -> None:
     file.write_text("")
     with pytest.raises(SetUpFault, match=r"world\.toml: expected a list of tables for 'users'"):
         SandboxServer(options(tmp_path / "home", world_file=file))
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [("world_file", "expected a list of tables"), ("faults_file", "at least one fault"), ("ticks", "the columns")],
+)
+def test_a_pipe_without_a_writer_is_empty_and_a_device_is_no_file(tmp_path: Path, field: str, expected: str) -> None:
+    """It was waited for without a word, and zeros without end were read for ever."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path, said in ((pipe, expected), (Path("/dev/zero"), "this is a device, and no file")):
+        value: Any = (path,) if field == "ticks" else path
+        with pytest.raises(SetUpFault, match=said):
+            SandboxServer(options(tmp_path / "home", **{field: value}))
+
+
+def test_a_sandbox_that_still_reads_its_files_ends_at_a_ctrl_c(tmp_path: Path) -> None:
+    """Millions of ticks take their time, and a pipe may give nothing more: until it listens nothing has to be kept."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writes = os.open(pipe, os.O_RDWR)
+    try:
+        command = [sys.executable, "-m", "cmam", "--home", str(tmp_path / "home"), "sandbox", "--world", str(pipe)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+            try:
+                os.write(writes, b"# a world")
+                until(lambda: fcntl.ioctl(writes, termios.FIONREAD, bytes(4)) == bytes(4), "it reads")
+                child.send_signal(signal.SIGINT)
+                _, said = child.communicate(timeout=PATIENCE_S)
+            finally:
+                child.kill()
+    finally:
+        os.close(writes)
+    assert (child.returncode, said) == (1, "Interrupted; nothing more was done.\n")
 
 
 def buy(lots: str) -> Step:

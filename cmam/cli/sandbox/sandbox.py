@@ -24,6 +24,7 @@ from cmam.cli.sandbox.sandbox_trade import trade
 
 if TYPE_CHECKING:
     from cmam.sandbox.serving.options import ReadyInfo, SandboxOptions
+    from cmam.sandbox.serving.server import SandboxServer
 
 
 def _bind(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -108,11 +109,13 @@ def sandbox(ctx: click.Context, /, **given: Any) -> None:
     if ctx.invoked_subcommand is not None:
         return
     from cmam.sandbox.serving.options import SetUpFault
+    from cmam.sandbox.serving.server import SandboxServer
 
     options = _options(given)
     with one_sentence():
         try:
-            asyncio.run(_serve(options, as_json=face().as_json))
+            server = SandboxServer(options)  # before it heeds signals by itself: millions of ticks take their time
+            asyncio.run(_serve(server, options, as_json=face().as_json))
         except SetUpFault as fault_of_set_up:
             raise click.UsageError(f"{fault_of_set_up}.") from None
 
@@ -132,9 +135,7 @@ def _options(given: Mapping[str, Any]) -> SandboxOptions:
     return SandboxOptions(home=home.root, **given)
 
 
-async def _serve(options: SandboxOptions, *, as_json: bool) -> None:
-    from cmam.sandbox.serving.server import SandboxServer
-
+async def _serve(server: SandboxServer, options: SandboxOptions, *, as_json: bool) -> None:
     until = asyncio.Event()
     loop = asyncio.get_running_loop()
     is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as nohup wants it
@@ -150,7 +151,6 @@ async def _serve(options: SandboxOptions, *, as_json: bool) -> None:
         loop.add_signal_handler(number, stop)
     if os.environ.get(ENDS_WITH_STDIN):
         loop.add_reader(STDIN, stop)
-    server = SandboxServer(options)
     await server.serve(until, functools.partial(_announce, options=options, as_json=as_json))
 
 

@@ -208,11 +208,12 @@ def play_file(ready: dict[str, Any], file: Path, speed: float) -> None:
     5,close,first,,0.20,
     9,close,first,,,
     """
-    from cmam.sandbox.serving.options import SandboxError
+    from cmam.sandbox.serving.options import SandboxError, SetUpFault
+    from cmam.sandbox.serving.setup import read_text
     from cmam.sandbox.trader.player import BadFile, play, read
 
     try:
-        rows = read(file.read_text(encoding="utf-8"))
+        rows = read(read_text(file))
         refused = 0
         for played in play(rows, ready, speed=speed):
             refused += not played.is_done
@@ -222,8 +223,8 @@ def play_file(ready: dict[str, Any], file: Path, speed: float) -> None:
                 print_json(line)
             else:
                 click.echo(f"line {played.line}: {played.text}")
-    except UnicodeDecodeError:
-        raise click.UsageError(f"{file}: expected a CSV in UTF-8; nothing was played.") from None
+    except SetUpFault as fault:
+        raise click.UsageError(f"{fault}; nothing was played.") from None
     except BadFile as fault:
         raise click.UsageError(f"{file}: nothing was played.\n{fault}") from None
     if refused:

@@ -5,8 +5,10 @@ The only place of the shell that reads files of the person; whatever is wrong wi
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -102,9 +104,20 @@ def read_text(path: Path) -> str:
 @contextmanager
 def _reading(path: Path) -> Iterator[TextIO]:
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with open(path, encoding="utf-8-sig", opener=_at_once) as file:
             yield file
     except OSError as error:
         raise SetUpFault(f"cannot read {path} ({error.strerror or error})") from None
     except UnicodeDecodeError:
         raise SetUpFault(f"expected text in UTF-8 in {path}, found something else") from None
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file, or a pipe that is written to: one without a writer is empty instead of waited for, and a device,
+    which may have no end, is none."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "this is a device, and no file", path)
+    os.set_blocking(descriptor, True)
+    return descriptor
