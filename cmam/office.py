@@ -20,8 +20,8 @@ from cmam.actors.status import StatusBoard
 from cmam.clock import SECOND_US, Clock, SystemClock
 from cmam.config.home import LIVED_BY, Home, HomeRefused
 from cmam.config.identity import StoreName
-from cmam.config.settings import Settings
-from cmam.config.settings_file import load_settings
+from cmam.config.settings import Problem, Settings
+from cmam.config.settings_file import load_settings, settings_in_need
 from cmam.credentials.secrets_file import SecretsRefused, SecretStore, open_secrets
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health, HealthChanged, StoreCreated
@@ -66,6 +66,9 @@ NEEDS_VIEWS = frozenset(
     }
 )
 """Commands that rest on what an account holds, or write its stream: for these every account is looked at."""
+TO_CLOSE = frozenset({"live_host", "live_port", "demo_host", "demo_port", "ca_file", "secrets"})
+"""Settings without which no broker can be asked to close anything."""
+TO_REFRESH = frozenset({"oauth_url", "ca_file", "secrets"})
 SECRETS_LOCK = "secrets.lock"
 SECRETS_PATIENCE_S = 5.0
 """How long to wait for another process that changes secrets at this moment."""
@@ -264,6 +267,19 @@ def disk_shortage(home: Home) -> str:
 def settings_of(home: Home) -> Settings:
     """The settings that hold for this home now; raises SettingsInvalid."""
     return load_settings(home, os.environ)
+
+
+def settings_to_close(home: Home) -> tuple[Settings, tuple[Problem, ...]]:
+    """What a flatten needs of the settings, with the faults that it goes by; raises SettingsInvalid for one it cannot.
+
+    Only what names the broker and the secrets: a slip in anything else must not keep positions open.
+    """
+    return settings_in_need(home, os.environ, TO_CLOSE)
+
+
+def settings_to_refresh(home: Home) -> tuple[Settings, tuple[Problem, ...]]:
+    """As `settings_to_close`, for tokens that may run out before a slip elsewhere is mended."""
+    return settings_in_need(home, os.environ, TO_REFRESH)
 
 
 def secrets_of(home: Home, kind: str) -> SecretStore:

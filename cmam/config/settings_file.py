@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from cmam.config.files import open_to_read, refusal, write_whole
@@ -23,7 +23,32 @@ BOTH = {"CMAM_HOST": ("live_host", "demo_host"), "CMAM_PORT": ("live_port", "dem
 
 def load_settings(home: Home, environment: Mapping[str, str]) -> Settings:
     """What holds now: defaults, the file over them, the environment over both; raises SettingsInvalid."""
-    values, sources = _stored(home)
+    values, sources = _over(environment, *_stored(home))
+    return check(values, sources=sources)
+
+
+def settings_in_need(
+    home: Home, environment: Mapping[str, str], needed: Collection[str]
+) -> tuple[Settings, tuple[Problem, ...]]:
+    """What holds now, for what must not wait until a slip is mended: faults in what is not `needed` come back beside
+    it, with the default in their place. Raises SettingsInvalid for the others, and where the file cannot be read."""
+    values, sources = _over(environment, *_stored(home))
+    passed: list[Problem] = []
+    while True:
+        try:
+            return check(values, sources=sources), tuple(passed)
+        except SettingsInvalid as invalid:
+            if any(problem.name in needed for problem in invalid.problems):
+                raise
+            passed += invalid.problems
+            for name in {problem.name for problem in invalid.problems}:
+                del values[name]  # only what was given can be wrong
+
+
+def _over(
+    environment: Mapping[str, str], values: dict[str, Any], sources: dict[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The environment over what is stored."""
     for variable, targets in BOTH.items():
         for name in targets if environment.get(variable) else ():
             values[name] = environment[variable]
@@ -33,7 +58,7 @@ def load_settings(home: Home, environment: Mapping[str, str]) -> Settings:
         if environment.get(variable):
             values[name] = environment[variable]
             sources[name] = variable
-    return check(values, sources=sources)
+    return values, sources
 
 
 def edit_settings(home: Home, changes: Mapping[str, Any]) -> Settings:

@@ -252,7 +252,9 @@ def refresh(id_: str | None) -> None:
     from cmam.domain.operating.asking import find_account
 
     me = face()
-    settings = office.settings_of(me.home)
+    settings, passed = office.settings_to_refresh(me.home)
+    for problem in passed:
+        say(f"! {problem}. Refreshing goes on without it; mend it before the next start.")
     store = office.secrets_of(me.home, settings.secrets)
     vault = store.load()
     registry = office.read_registry(me.home)

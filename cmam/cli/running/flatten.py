@@ -17,6 +17,7 @@ from cmam.cli.running.target import ROWS_SHOWN_MAX, copy_line, left_rows, live_r
 
 if TYPE_CHECKING:
     from cmam.actors.status import StatusBoard
+    from cmam.config.settings import Settings
     from cmam.rescue import Found
 
 WAIT_S = 60.0
@@ -234,9 +235,19 @@ def _alone(target: Mapping[str, Any], accounts: set[int], *, whole: bool, span_s
         return state.is_done or clock.monotonic() >= deadline
 
     say("No cmam runs: one is started just for this, and ends once all is closed.")
-    settings = office.settings_of(me.home)
+    settings = _settings()
     bootstrap.run(me.home, settings, command="cmam flatten", stop=Latch(), profiles=NOBODY, is_done=is_done)
     return state
+
+
+def _settings() -> Settings:
+    """What closing needs, with a word on what else is wrong."""
+    from cmam import office
+
+    settings, passed = office.settings_to_close(face().home)
+    for problem in passed:
+        say(f"! {problem}. Closing goes on with the default; mend it before the next start.")
+    return settings
 
 
 def _finish(answer: Mapping[str, Any], state: _State, target: Mapping[str, Any], *, whole: bool, span_s: float) -> None:
@@ -270,7 +281,7 @@ def _direct(target: Mapping[str, Any], *, yes: bool, span_s: float) -> None:
     if not registry.accounts:
         fail("There is no account in this home: nothing to flatten.")
     targets = rescue.links_of(registry, profile, account)
-    one = rescue.Rescue(me.home, office.settings_of(me.home), registry, targets, clock, Latch().wait)
+    one = rescue.Rescue(me.home, _settings(), registry, targets, clock, Latch().wait)
     try:
         found = one.look()
         _ask_direct(found, yes=yes)

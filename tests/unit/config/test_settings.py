@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cmam.config.home import Home
 from cmam.config.settings import SettingsInvalid, as_document, check, notes
-from cmam.config.settings_file import _toml_value, edit_settings, load_settings
+from cmam.config.settings_file import _toml_value, edit_settings, load_settings, settings_in_need
 
 
 @pytest.fixture
@@ -181,3 +181,14 @@ def test_notes_speak_of_every_setting() -> None:
 def test_any_text_survives_the_settings_file(text: str) -> None:
     """What is written as TOML is read back as the same text, whatever it holds."""
     assert tomllib.loads(f"value = {_toml_value(text)}")["value"] == text
+
+
+def test_a_slip_elsewhere_does_not_stop_what_is_urgent(home: Home) -> None:
+    """An emergency exit was refused over a rate; what names the broker is needed, and a slip there is said as ever."""
+    home.prepare()
+    home.settings.write_text('demo_host = "127.0.0.1"\nallow_over_limit = "so"\nmax_requests = 90\nsped = 1\n')
+    settings, passed = settings_in_need(home, {"CMAM_DURABILITY": "some"}, {"demo_host"})
+    assert {problem.name for problem in passed} == {"allow_over_limit", "max_requests", "sped", "durability"}
+    assert (settings.api.demo.host, settings.api.max_requests, settings.durability) == ("127.0.0.1", 50, "full")
+    with pytest.raises(SettingsInvalid):
+        settings_in_need(home, {"CMAM_DEMO_HOST": "https://x/"}, {"demo_host"})
