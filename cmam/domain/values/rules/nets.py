@@ -231,7 +231,7 @@ had rested, and what the net had turned into was nobody's: it stayed, and nothin
 """
 
 ORDERS_STAND_STILL = 16
-"""An order that shows no later time than that of its opening does not tell that a net is as young as its last part: what
-the net lacks of it is waited for until the settling time. It counted as taken by a person where the snapshot was of
-between the parts and the history of after them, and the copy followed its leader with a smaller part from then on.
+"""An order that shows no later time than that of its opening does not tell whether a net is as old as its last part:
+what the net lacks of it is waited for until the settling time. It counted as taken by a person where the snapshot was
+told between the parts and the history after them, and the copy followed with a smaller part from then on.
 """
