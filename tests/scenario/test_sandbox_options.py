@@ -104,7 +104,14 @@ def test_a_sandbox_that_still_reads_its_files_ends_at_a_ctrl_c(tmp_path: Path) -
     writes = os.open(pipe, os.O_RDWR)
     try:
         command = [sys.executable, "-m", "cmam", "--home", str(tmp_path / "home"), "sandbox", "--world", str(pipe)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+        with subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(
+                signal.SIGINT, signal.SIG_DFL
+            ),  # ignored where the tests run behind a shell
+        ) as child:
             try:
                 os.write(writes, b"# a world")
                 until(lambda: fcntl.ioctl(writes, termios.FIONREAD, bytes(4)) == bytes(4), "it reads")
