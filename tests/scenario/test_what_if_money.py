@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cmam.domain.belief.view import AccountView
+from cmam.domain.values.ids import AccountId
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT
 from cmam.store.what_if import Asked, what_if
 from tests.reruns import run_again
@@ -33,7 +34,7 @@ def _day(case: Case, settings: Mapping[str, str], trades: Callable[[Rulebook], N
 
 
 def _truth(book: Rulebook, name: str) -> AccountView:
-    return book.folded().accounts[book.ids[name]]  # type: ignore[index]
+    return book.folded().accounts[AccountId(book.ids[name])]
 
 
 def _held(view: AccountView) -> list[tuple[int, ...]]:
