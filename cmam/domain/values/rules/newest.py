@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-RULES = 16
+RULES = 17
 """Counted up with the first name of a number that has not been published."""
