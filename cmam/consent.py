@@ -85,7 +85,7 @@ def look(api: ApiSettings, application: Application | None, pair: TokenPair) -> 
 
 
 def _ask(dial: Connect, api: ApiSettings, application: Application, access: Secret, *, is_live: bool) -> Consent:
-    """Either environment lists the accounts of both (open-api facts, 2.3)."""
+    """Either environment lists the accounts of both (wire.md#accounts-of-a-token)."""
     with dial(api.endpoint(is_live=is_live)) as enquiry:
         enquiry.authorise_application(application.client_id, application.client_secret)
         try:

@@ -1,8 +1,8 @@
 """What tests of the domain are made of: sensible defaults, and a follower with a broker that answers as recorded.
 
-`Pair` is one leader, one follower and the follower's broker in memory. The broker's event sequences are those of the
-open-api facts (A, B, D to H, J to N); nothing is answered until `answer` is called, so that a test decides what comes
-early, late, twice or never.
+`Pair` is one leader, one follower and the follower's broker in memory. The broker's event sequences are those of
+`docs/wire.md` (wire.md#opens to wire.md#levels); nothing is answered until `answer` is called, so that a test decides
+what comes early, late, twice or never.
 """
 
 from __future__ import annotations

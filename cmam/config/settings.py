@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_core import PydanticCustomError
 
 REQUESTS_PER_SECOND_PUBLIC = 50
-"""The most that the public servers take per connection (open-api facts, section 3)."""
+"""The most that the public servers take per connection (wire.md#requests-a-second)."""
 CONNECTIONS_MAX = 200
 """More than anybody was ever seen to be allowed; each costs two threads and a reader."""
 BUNDLE_BYTES_MAX = 16 * 1024 * 1024
@@ -51,7 +51,7 @@ class ApiSettings:
     connections: int
 
     def endpoint(self, *, is_live: bool) -> Endpoint:
-        """The environment that an account belongs to; each account works only on its own."""
+        """The environment that an account belongs to; each account works only on its own (wire.md#hosts)."""
         return self.live if is_live else self.demo
 
     @property

@@ -1,7 +1,7 @@
 """The provider's side of a consent: the address that asks for it, and the endpoint where a code becomes tokens.
 
 One call, one request, one answer or one sentence. Must not know where tokens are kept. The exchange is a GET with its
-values in the query, as the vendor documents it (open-api facts, 2.2); so no address with a query ever leaves this
+values in the query, as the vendor documents it (wire.md#consents); so no address with a query ever leaves this
 module in a log or an exception.
 """
 
@@ -301,7 +301,7 @@ def _document(body: bytes) -> dict[str, Any]:
 
 
 def _refusal(code: str, description: str, status: int, *, is_refresh: bool) -> OAuthRefused:
-    """Say what the provider's code means for the person who waits (codes: open-api facts, sections 2.2 and 5)."""
+    """Say what the provider's code means for the person who waits (wire.md#consents, wire.md#refusals)."""
     said = f" (the provider says: {_short(description)})" if description else ""
     if code in ("CH_CLIENT_AUTH_FAILURE", "CH_OA_CLIENT_NOT_FOUND", "invalid_client", "unauthorized_client"):
         return OAuthRefused(

@@ -17,7 +17,7 @@ FINGERPRINT_HEX = 16
 REFRESH_AT_PERCENT = 80
 """A token is refreshed when this part of its life is over: six days before the end of Spotware's thirty."""
 LIFE_ASSUMED_US = 28 * 86_400_000_000
-"""The life of a token whose end nobody told us; Spotware's live for 2,628,000 s (open-api facts, 2.2)."""
+"""The life of a token whose end nobody told us; Spotware's live for 2,628,000 s (wire.md#tokens)."""
 
 
 @dataclass(frozen=True, slots=True)

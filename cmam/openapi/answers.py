@@ -21,7 +21,7 @@ def read_snapshot(wire: messages.ProtoOAReconcileRes) -> tuple[tuple[Position, .
 def read_deals(
     wire: messages.ProtoOADealListRes | messages.ProtoOADealListByPositionIdRes,
 ) -> tuple[tuple[Deal, ...], bool]:
-    """A page of deals, and whether there are older ones."""
+    """A page of deals, newest first, and whether there are older ones (wire.md#snapshots-and-histories)."""
     return tuple(translate.deal(deal) for deal in wire.deal), bool(wire.hasMore)
 
 

@@ -1,10 +1,10 @@
 """What leaves now, and when to look again: the rate limit of one connection as a pure core.
 
-The server counts every frame, in any one second, over all accounts of the connection (FACTS §3). So do we: there are
-`limit` slots (`window.py` says when one is free again), 5 of them for historical requests, and a fifth of either at
-most for what nobody waits for. A burst goes at once. One slot is kept for the lanes that never add risk, lent to the
-others only when another is free within 20 ms, so that a lone close finds a slot within 20 ms in the middle of any
-burst, of amendments too that follow one another. Nothing is lost: an item leaves, or is handed back.
+The server counts every frame, in any one second, over all accounts of the connection (wire.md#requests-a-second). So do
+we: there are `limit` slots (`window.py` says when one is free again), 5 of them for historical requests, and a fifth of
+either at most for what nobody waits for. A burst goes at once. One slot is kept for the lanes that never add risk, lent
+to the others only when another is free within 20 ms, so that a lone close finds a slot within 20 ms in the middle of
+any burst, of amendments too that follow one another. Nothing is lost: an item leaves, or is handed back.
 
 Times are monotonic microseconds. Knows no socket, no clock and no meaning of what it lets pass.
 """
@@ -53,7 +53,8 @@ at the least. What could come again stands in a box of messages, and nothing sta
 PAUSE_US: Final = 1 * SECOND_US
 """How long a type is paused that the server refuses without saying for how long."""
 PAUSE_US_MAX: Final = 120 * SECOND_US
-"""A slower quota lies behind the one a second: growing pauses up to two minutes got through (FACTS §3)."""
+"""A slower quota lies behind the one a second: growing pauses up to two minutes got through
+(wire.md#the-slower-quota)."""
 STRIKE_US: Final = 10 * SECOND_US
 """A block that comes within this after the last one ended is the same trouble, and the pause doubles."""
 

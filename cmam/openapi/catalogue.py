@@ -1,7 +1,7 @@
 """Which messages there are: payload types, their classes, and what answers what.
 
 All of it is read from the compiled schema, so that it cannot disagree with it; only the historical requests are listed
-by hand, because no schema says so (FACTS §3). Knows no bytes, no session and no meaning of a message.
+by hand, because no schema says so (wire.md#requests-a-second). Knows no bytes, no session and no meaning of a message.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ class Enquiry:
         )
 
     def consent(self, access: Secret) -> Consent:
-        """Which accounts a token opens, in both environments; raises Refused."""
+        """Which accounts a token opens, in both environments (wire.md#accounts-of-a-token); raises Refused."""
         answer = self._ask(
             messages.ProtoOAGetAccountListByAccessTokenReq(accessToken=access.reveal()),
             messages.ProtoOAGetAccountListByAccessTokenRes,
@@ -186,7 +186,8 @@ class Enquiry:
         if self._asked:
             self._wait(BETWEEN_S)
         self._asked += 1
-        name = f"enquiry-{os.getpid()}-{self._asked}"  # others hear what it causes, and may be asking too (FACTS §4.7)
+        # Others hear what it causes, and may be asking too (wire.md#whose-an-event-is).
+        name = f"enquiry-{os.getpid()}-{self._asked}"
         wanted, account = catalogue.type_of(answer), catalogue.account_of(message)
         watch = threading.Timer(ANSWER_S, self._transport.close)
         watch.daemon = True

@@ -122,7 +122,8 @@ def unpack_answer(envelope: Envelope, cls: type[M], account: int) -> M:
     """Open an answer to a question about `account`; raises RemoteError when it is none, or is about another one.
 
     An answer of nothing at all would say that an account holds nothing, and everything that copies it would be closed.
-    The account stands in every answer about one (FACTS §1.8), so one that does not name it was damaged on its way.
+    The account stands in every answer about one (wire.md#whose-an-answer-is), so one that does not name it was damaged
+    on its way.
     """
     answer = unpack(envelope, cls)
     named = catalogue.account_of(answer)

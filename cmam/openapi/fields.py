@@ -1,8 +1,9 @@
 """Single fields of a message, each read with the question whether it is there.
 
-The schema's enumerations are closed: a word that it does not know reads as absent, and what an absent field reads as is
-the schema's first word, or 0. A default of that kind would be a trade, so nothing here trusts one. Whatever a server
-sends, these raise RemoteError or give a value that the domain can hold. Knows no entity.
+The schema's enumerations are closed (wire.md#unknown-fields-and-words): a word that it does not know reads as absent,
+and what an absent field reads as is the schema's first word, or 0. A default of that kind would be a trade, so nothing
+here trusts one. Whatever a server sends, these raise RemoteError or give a value that the domain can hold. Knows no
+entity.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ MOMENT_MS_MAX: Final = 253_402_300_799_000
 """The last second that a calendar can show."""
 
 WORDS_MAX: Final = 1_000
-"""Characters kept of a text: labels have 100 and comments 512 at most (FACTS §4.1), and reports are kept for good."""
+"""Characters kept of a text: labels have 100 and comments 512 at most (wire.md#units), and reports are kept for
+good."""
 
 SIDES: Final = {model.BUY: Side.BUY, model.SELL: Side.SELL}
 

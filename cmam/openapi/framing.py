@@ -1,7 +1,7 @@
 """Frames of the Open API on a raw TLS socket: four bytes of big-endian length, then that many bytes of envelope.
 
-Sans-IO and shared by the copier and the sandbox. Knows bytes, not messages. (Length prefix and its byte order: read in
-the vendor's clients; the 10 MiB cap: the smallest limit that was seen in one.)
+Sans-IO and shared by the copier and the sandbox. Knows bytes, not messages. The length's
+byte order and the cap of 10 MiB are those of the vendor's clients (wire.md#frames).
 """
 
 from __future__ import annotations

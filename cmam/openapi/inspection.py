@@ -25,8 +25,9 @@ from cmam.openapi.quotes import QuoteBoard
 from cmam.openapi.transport import Transport
 
 HISTORY_PAUSE_S = 0.25
-"""Between two historical requests, of which a connection may make five a second."""
+"""Between two historical requests, of which a connection may make five a second (wire.md#requests-a-second)."""
 WEEK_MS = 604_800_000
+"""The longest span of deals and orders that one request may cover (wire.md#spans)."""
 PAGES_MAX = 20
 """So many thousands of deals are read at most."""
 QUOTE_LOOKS = 20

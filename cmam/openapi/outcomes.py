@@ -1,8 +1,8 @@
 """What a refusal means: every error code of the Open API in one table, with what to do about it.
 
 The wire carries a code's *name*. One row says its kind, when the same request may go out again, a sentence for a person
-and the cure. Names outside the table have been seen; they count as permanent (FACTS §5). Two texts are recognised
-inside INVALID_REQUEST, which tells nothing by itself; no other description is ever read by the program.
+and the cure. Names outside the table have been seen; they count as permanent (wire.md#refusals). Two texts are
+recognised inside INVALID_REQUEST, which tells nothing by itself; no other description is ever read by the program.
 
 Knows no bytes and no session. What a kind means for an open or for a close is decided in the domain: a close that is
 refused is never given up.
@@ -250,8 +250,8 @@ NOTHING_TO_AMEND: Final = Rule(
 )
 
 _TEXTS: Final = (
-    ("not authorized", RULES["ACCOUNT_NOT_AUTHORIZED"]),  # "Trading account is not authorized", FACTS §1.6
-    ("nothing to amend", NOTHING_TO_AMEND),  # FACTS §4.4 M; COPY_RULES §2.1 counts it as done
+    ("not authorized", RULES["ACCOUNT_NOT_AUTHORIZED"]),  # "Trading account is not authorized", wire.md#garbage
+    ("nothing to amend", NOTHING_TO_AMEND),  # wire.md#levels: what was asked for is so
 )
 
 

@@ -17,7 +17,7 @@ from cmam.openapi.enquiry import SPECS_PER_REQUEST, Enquiry
 from cmam.openapi.refusals import clean
 
 HISTORY_MS = 7 * 86_400_000
-"""A week: the longest span that one request for deals or cash flow may cover (open-api facts, section 3)."""
+"""A week: the longest span that one request for deals or cash flow may cover (wire.md#spans)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The board of newest quotes: neither messages nor events, but state that is read by reference.
 
 One writer, the reader's thread of the connection that carries the feed; any number of readers, without a lock: a quote
-is frozen and replaced whole. A side that a spot leaves out is unchanged (FACTS §6.3). Prices arrive in 1/100000.
+is frozen and replaced whole. A side that a spot leaves out is unchanged (wire.md#quotes). Prices arrive in 1/100000.
 """
 
 from __future__ import annotations

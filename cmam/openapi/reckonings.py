@@ -1,7 +1,7 @@
 """What a broker reckons for us, asked and understood: results, margins, tiers of leverage, and money that moved.
 
 Questions as requests and answers as facts of the domain; when they are asked is not known here. Money is in minor units
-of the account (FACTS §4.9).
+of the account (wire.md#money-of-an-account).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 
 
 def ask_results(account: AccountId) -> Message:
-    """The floating result of every open position; at most once in 2 to 3 s (FACTS §4.9)."""
+    """The floating result of every open position; at most once in 2 to 3 s (wire.md#money-of-an-account)."""
     return messages.ProtoOAGetPositionUnrealizedPnLReq(ctidTraderAccountId=account)
 
 

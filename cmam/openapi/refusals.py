@@ -1,7 +1,8 @@
 """A refusal as it arrived, and how long to wait before the same request may go out again.
 
 Three messages carry nothing else: ErrorRes of the common layer (its maintenance end in ms), ErrorRes of the Open API
-(in seconds, like its `retryAfter`) and OrderErrorEvent. Knows no clock: `now` and chance come in as arguments.
+(in seconds, like its `retryAfter`) and OrderErrorEvent (wire.md#refusals). Knows no clock: `now` and chance come in as
+arguments.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ CODE_CHARACTERS_MAX: Final = 64
 DESCRIPTION_CHARACTERS_MAX: Final = 300
 SPAN_US_MAX: Final = 120 * SECOND_US
 """A server that asks for more patience is asked again after two minutes, and may ask for more then: closes wait for it,
-and one that means milliseconds would keep them for hours. What it tells of its limits is seconds (FACTS §3)."""
+and one that means milliseconds would keep them for hours. What it tells of its limits is seconds
+(wire.md#requests-a-second)."""
 MOMENT_US_MAX: Final = 253_402_300_799 * SECOND_US
 """The last second that a calendar can show; a later end of maintenance is garbage."""
 
@@ -111,7 +113,8 @@ BACK_OFF_US: Final = 1 * SECOND_US
 BACK_OFF_US_MAX: Final = 60 * SECOND_US
 RETRY_AFTER_US: Final = 1 * SECOND_US
 RETRY_AFTER_US_MAX: Final = 120 * SECOND_US
-"""A slower quota than the one a second was seen: a growing wait up to two minutes got through (FACTS §3)."""
+"""A slower quota than the one a second was seen: a growing wait up to two minutes got through
+(wire.md#the-slower-quota)."""
 NEXT_SESSION_US: Final = 60 * SECOND_US
 """How often a closed market is tried where no schedule tells when it opens."""
 MAINTENANCE_US_MAX: Final = 60 * SECOND_US

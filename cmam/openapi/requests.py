@@ -1,7 +1,7 @@
 """What the domain asks in the words of the wire: commands and questions as requests.
 
 Integers become doubles once, by way of their decimal text, which a double of that size always carries exactly back.
-Distances go out in 1/100000 of price; the domain has them on the symbol's tick, as the server demands (FACTS §4.1).
+Distances go out in 1/100000 of price; the domain has them on the symbol's tick, as the server demands (wire.md#units).
 """
 
 from __future__ import annotations
@@ -146,7 +146,8 @@ def _put_pending(wire: Any, command: Command) -> None:
 
 
 def _amend_order(account: AccountId, command: Command) -> Message:
-    """A full replacement: what is not sent is cleared (FACTS §4.4 E), so the command carries all that shall stay."""
+    """A full replacement: what is not sent is cleared (wire.md#amended-orders), so the command carries all that shall
+    stay."""
     wire = messages.ProtoOAAmendOrderReq(ctidTraderAccountId=account, orderId=_need(command.order, "order"))
     wire.volume = command.volume
     _put_relative(wire, command)
@@ -157,7 +158,7 @@ def _amend_order(account: AccountId, command: Command) -> Message:
 
 
 def _amend_protection(account: AccountId, command: Command) -> Message:
-    """Both levels always: the one left out is removed, the trailing flag left out is kept (FACTS §4.4 M)."""
+    """Both levels always: the one left out is removed, the trailing flag left out is kept (wire.md#levels)."""
     wire = messages.ProtoOAAmendPositionSLTPReq(
         ctidTraderAccountId=account, positionId=_need(command.position, "position"), trailingStopLoss=command.trailing
     )
@@ -190,7 +191,8 @@ def ask_symbols(account: AccountId) -> Message:
 
 
 def ask_specs(account: AccountId, symbols: Iterable[int]) -> Message:
-    """What some symbols allow."""
+    """What some symbols allow, by ids that this server has listed: one that it does not know may cost the answer of all
+    (wire.md#symbols)."""
     return messages.ProtoOASymbolByIdReq(ctidTraderAccountId=account, symbolId=list(symbols))
 
 
@@ -213,7 +215,7 @@ def ask_orders(account: AccountId, from_ms: int, to_ms: int) -> Message:
 
 def ask_deals_of(account: AccountId, position: int, *, until_ms: int = 0) -> Message:
     """All deals of a position, newest first, or those up to a moment of the broker's; historical. Without a window: one
-    too wide is refused (FACTS §3)."""
+    too wide is refused (wire.md#spans)."""
     return messages.ProtoOADealListByPositionIdReq(
         ctidTraderAccountId=account, positionId=position, toTimestamp=until_ms or None
     )
@@ -227,7 +229,7 @@ def ask_orders_of(account: AccountId, position: int, *, until_ms: int = 0) -> Me
 
 
 def ask_order(account: AccountId, order: int) -> Message:
-    """One order, whatever became of it, with its deals (FACTS §6)."""
+    """One order, whatever became of it, with its deals (wire.md#snapshots-and-histories)."""
     return messages.ProtoOAOrderDetailsReq(ctidTraderAccountId=account, orderId=order)
 
 
@@ -239,5 +241,5 @@ def subscribe_spots(account: AccountId, symbols: Iterable[int]) -> Message:
 
 
 def unsubscribe_spots(account: AccountId, symbols: Iterable[int]) -> Message:
-    """Have no more quotes of some symbols; a few may still come (FACTS §6.3)."""
+    """Have no more quotes of some symbols; a few may still come (wire.md#quotes)."""
     return messages.ProtoOAUnsubscribeSpotsReq(ctidTraderAccountId=account, symbolId=list(symbols))

@@ -13,9 +13,9 @@ is asked for again before it was answered, only the last answer can say no.
 
 Sans-IO: frames go in as envelopes, what follows comes out as events and as messages to send, in order. The caller
 counts and writes every one of them. A heartbeat goes out after 10 s of own silence; 60 s without a word from the server
-mean that it is gone (FACTS §1.5). Answers are matched by `clientMsgId` and by nothing else. Ids of questions begin with
-a prefix of this process, because every connection hears the answers to everybody's ids; an id that was not sent here is
-an event, never an answer.
+mean that it is gone (wire.md#silence). Answers are matched by `clientMsgId` and by nothing else. Ids of questions begin
+with a prefix of this process, because every connection hears the answers to everybody's ids; an id that was not sent
+here is an event, never an answer.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from cmam.openapi.refusals import Refusal, clean, read_refusal
 
 HEARTBEAT_US: Final = 10 * SECOND_US
 QUIET_US: Final = 31 * SECOND_US
-"""A silence longer than this is odd: a server that has nothing to say sends a heartbeat after 25 to 30 s (FACTS §1.5),
-and a second is the way of it. Nothing follows from it but a word in `status`."""
+"""A silence longer than this is odd: a server that has nothing to say sends a heartbeat after 25 to 30 s
+(wire.md#silence), and a second is the way of it. Nothing follows from it but a word in `status`."""
 SILENCE_US: Final = 60 * SECOND_US
 ANSWER_US: Final = 15 * SECOND_US
 """How long a question may stay unanswered. Orders have their own time, kept by their account."""
@@ -47,7 +47,7 @@ GREETING_US: Final = 20 * SECOND_US
 """How long the application's authorisation may stay unanswered."""
 TRADES_MAX: Final = 4_096
 """How many orders are remembered, so that a late refusal still finds its account: at 50 a second, more than a minute.
-Orders are not forgotten by time: no answer yet is no answer never."""
+Orders are not forgotten by time: no answer yet is no answer never (wire.md#no-answer)."""
 APPLICATION_MISSING: Final = "CH_CLIENT_NOT_AUTHENTICATED"
 
 
@@ -256,8 +256,8 @@ class Session:
     def heard(self, at_us: int) -> None:
         """Something came that was not for this conversation: spots, which are signs of life all the same.
 
-        A server sends a heartbeat only when it has sent nothing else for 25 s (FACTS §1.5), so under a stream of quotes
-        there is no other sign.
+        A server sends a heartbeat only when it has sent nothing else for 25 s (wire.md#silence), so under a stream of
+        quotes there is no other sign.
         """
         self._heard_us = max(self._heard_us, at_us)
 
@@ -304,7 +304,7 @@ class Session:
     def _answered(self, envelope: Envelope) -> list[Output]:
         awaited = self._questions.get(envelope.client_msg_id)
         if awaited is None or not catalogue.may_answer(awaited.payload_type, envelope.payload_type):
-            return self._heard(envelope)  # orders too: several events answer one, and its account knows when it is done
+            return self._heard(envelope)  # orders too: several events answer one (wire.md#opens)
         del self._questions[envelope.client_msg_id]
         match awaited.payload_type:
             case catalogue.APPLICATION_AUTH:

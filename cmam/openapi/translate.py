@@ -1,8 +1,9 @@
 """What the wire says in the words of the domain: the vendor's names stop here.
 
-Doubles become integers once, by way of their shortest decimal text. What a broker may leave out becomes None or its
-default; what it must say and does not (an id, a side, a volume) raises RemoteError, since a default there would be a
-trade (`fields.py`). Requests go the other way in `requests.py`.
+Doubles become integers once, by way of their shortest decimal text; volumes and money stay the integers that they are
+(wire.md#units). What a broker may leave out becomes None or its default; what it must say and does not (an id, a side,
+a volume) raises RemoteError, since a default there would be a trade (`fields.py`). Requests go the other way in
+`requests.py`.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ WITHDRAWALS: Final = ("withdraw", "bonus_withdraw")
 
 
 def position(wire: model.ProtoOAPosition) -> Position:
-    """A position; before its fill it has volume 0 and status CREATED (FACTS §4.3)."""
+    """A position; before its fill it has volume 0 and status CREATED (wire.md#before-the-fill)."""
     trade = wire.tradeData
     return Position(
         position=PositionId(needed(wire, "positionId", least=1)),
@@ -265,7 +266,8 @@ LASTING: Final = {
 
 
 def updated_trader(wire: model.ProtoOATrader, known: Trader | None) -> Trader:
-    """What an update makes of an account: of what it is, all that the update does not tell stays as it is known."""
+    """What an update makes of an account: of what it is, all that the update does not tell stays as it is known
+    (wire.md#particulars-of-an-account)."""
     found = trader(wire)
     if known is None:
         return found
@@ -340,7 +342,8 @@ def _least_asset(wire: model.ProtoOASymbol, quote: AssetName | None) -> str:
 
 
 def _holiday(wire: model.ProtoOAHoliday) -> Holiday:
-    """A holiday; an end of 0 means none too, as for prices: a holiday that is over as it begins would be none."""
+    """A holiday (wire.md#trading-hours); an end of 0 means none too, as for prices: a holiday that is over as it begins
+    would be none."""
     return Holiday(
         date_days=wire.holidayDate,
         zone=words(wire.scheduleTimeZone) or "UTC",
@@ -351,7 +354,7 @@ def _holiday(wire: model.ProtoOAHoliday) -> Holiday:
 
 
 def symbol_names(wire: Iterable[model.ProtoOALightSymbol]) -> tuple[SymbolName, ...]:
-    """An account's symbol list, by id."""
+    """An account's symbol list, by id: another broker's ids are others (wire.md#symbols)."""
     found = (
         SymbolName(
             symbol=SymbolId(entry.symbolId),
@@ -429,13 +432,13 @@ def _operation(change: Any, names: Any) -> str:
 
 
 def _moved(operation: str, delta: int) -> int:
-    """By how much money moved: the schema calls it the amount of an operation and leaves its sign open, and a
-    withdrawal that counted as a deposit would be twice itself in every guard."""
+    """By how much money moved (wire.md#money-that-comes-and-goes): the schema calls it the amount of an operation and
+    leaves its sign open, and a withdrawal that counted as a deposit would be twice itself in every guard."""
     return -abs(delta) if operation.startswith(WITHDRAWALS) else delta
 
 
 def trailing_stop(wire: messages.ProtoOATrailingSLChangedEvent) -> TrailingStopMoved:
-    """A trailing stop that moved: the only word of it."""
+    """A trailing stop that moved: the only word of it (wire.md#stops-that-trail)."""
     return TrailingStopMoved(
         position=PositionId(needed(wire, "positionId", least=1)),
         order=OrderId(wire.orderId),
@@ -445,7 +448,8 @@ def trailing_stop(wire: messages.ProtoOATrailingSLChangedEvent) -> TrailingStopM
 
 
 def margin_threshold(wire: messages.ProtoOAMarginCallTriggerEvent) -> int:
-    """The threshold that a margin level has come down to, told in percent; in hundredths of one."""
+    """The threshold that a margin level has come down to, told in percent (wire.md#margin-that-changes); in hundredths
+    of one. Raises RemoteError for what is no percentage."""
     percent = wire.marginCall.marginLevelThreshold
     if not 0 <= percent <= THRESHOLD_MAX:
         raise RemoteError(f"expected a margin level in percent, found {percent!r}")

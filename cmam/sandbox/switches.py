@@ -1,6 +1,7 @@
 """What the evidence leaves open, as switches whose defaults are the likelier answers, and some conveniences.
 
-Each switch names the paragraph of FACTS that it settles. Faults are another thing (`faults.py`): they break what works.
+What is known stands in `docs/wire.md`, under the names above each group. Faults are another thing (`faults.py`): they
+break what works.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from cmam.sandbox.near import ALL_SWITCHES, no_such
 class Switches:
     """How this sandbox behaves where the real server's behaviour varies or is unknown."""
 
-    # Trading (FACTS 4.4, 4.5, 9)
+    # Trading (wire.md#market-ranges, wire.md#netted-accounts, wire.md#refusals)
     fill_delay_ms: int = 130
     """Between ORDER_ACCEPTED and ORDER_FILLED; 0 sends both at once."""
     absolute_levels_on_market: str = "order_error"
@@ -44,7 +45,7 @@ class Switches:
     stop_out_interval_ms: int = 500
     """How often margin levels are looked at while positions are open."""
 
-    # Sessions (FACTS 1.5, 1.6, 2)
+    # Sessions (wire.md#silence, wire.md#garbage, wire.md#hosts)
     idle_timeout_ms: int = 30_000
     unauthorised_timeout_ms: int = 30_000
     heartbeat_after_ms: int = 25_000
@@ -57,7 +58,7 @@ class Switches:
     unknown_type_carrier: str = "error"
     """Carrier of UNSUPPORTED_MESSAGE: error (2142) or common (50)."""
 
-    # Tokens (FACTS 2.2, 2.4)
+    # Tokens (wire.md#tokens, wire.md#consents, wire.md#sessions-that-end)
     access_token_s: int = 2_628_000
     code_s: int = 60
     refresh_drops_sessions: bool = True
@@ -73,7 +74,7 @@ class Switches:
     consent_drops_unticked: bool = False
     """Whether accounts not ticked again are lost from the earlier grants."""
 
-    # Limits (FACTS 3)
+    # Limits (wire.md#requests-a-second, wire.md#spans)
     requests_per_second: int = 50
     historical_per_second: int = 5
     rate_window: str = "sliding"

@@ -13,7 +13,7 @@ PRICE = 100_000_000
 """One in prices."""
 PRICE_DIGITS = 8
 WIRE_PRICE = 100_000
-"""One in spots, bars, ticks and relative levels, whatever the symbol's digits (FACTS 4.1)."""
+"""One in spots, bars, ticks and relative levels, whatever the symbol's digits (wire.md#units)."""
 PRICE_PER_WIRE = PRICE // WIRE_PRICE
 VOLUME = 100
 """One unit of the base asset in volumes."""
@@ -39,7 +39,7 @@ def nearest(numerator: int, denominator: int) -> int:
 
 
 def away_from_zero(numerator: int, denominator: int) -> int:
-    """Divide and round away from zero: costs (FACTS 4.9: 0.025 is booked as 3 cents)."""
+    """Divide and round away from zero: costs (wire.md#money-of-an-account: 0.025 is booked as 3 cents)."""
     if denominator < 0:
         numerator, denominator = -numerator, -denominator
     quotient = -(-abs(numerator) // denominator)

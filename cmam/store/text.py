@@ -1,4 +1,4 @@
-"""How the store shows times, volumes, prices and money: the forms that CLI.md promises, decimal and exact."""
+"""How the store shows times, volumes, prices and money: in the forms that commands show, decimal and exact."""
 
 from __future__ import annotations
 

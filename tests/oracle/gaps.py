@@ -485,7 +485,7 @@ class GapDay(Day):
 
 
 def _collapsed(target: Fraction, path: list[tuple[Fraction, Fraction]]) -> set[Fraction]:
-    """What may be left of a target where what he did away from us collapses, any of it or all (DESIGN §2)."""
+    """What may be left of a target where what he did away from us collapses, any of it or all."""
     found = [{target}]
     for _, after in path:
         starts = [(before, kept) for (before, _), kept in zip(path, found, strict=False)]
@@ -494,7 +494,7 @@ def _collapsed(target: Fraction, path: list[tuple[Fraction, Fraction]]) -> set[F
 
 
 def source_of(position: int) -> str:
-    """How the label of a copy ends (DESIGN §2): `p` and the leader's position in base36."""
+    """How the label of a copy ends: `p` and the leader's position in base36."""
     digits = ""
     while position:
         position, digit = divmod(position, 36)

@@ -955,7 +955,7 @@ class GuardDay(Day):
 
 
 def source_of(number: int, letter: str = "p") -> str:
-    """How the label of a copy ends (DESIGN §2): `p` and the leader's position in base36, or `o` and his order."""
+    """How the label of a copy ends: `p` and the leader's position in base36, or `o` and his order."""
     digits = ""
     while number:
         number, digit = divmod(number, 36)

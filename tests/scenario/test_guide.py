@@ -108,7 +108,7 @@ class TestConfiguring:
 
 
 class TestErrorsOfTheApplication:
-    """FACTS 2.1: each refusal, the sentence for it, and exit code 1; 3 where nobody was reached."""
+    """Each refusal (wire.md#applications), the sentence for it, and exit code 1; 3 where nobody was reached."""
 
     def _configure(self, person: Person, ready: ReadyInfo, monkeypatch: Any, client_id: str, secret: str) -> Any:
         monkeypatch.setenv("CMAM_CLIENT_ID", client_id)
@@ -165,7 +165,7 @@ class TestErrorsOfTheApplication:
     def test_a_revoked_or_expired_token_names_its_accounts(
         self, configured: Person, ready: ReadyInfo, tmp_path: Path
     ) -> None:
-        """FACTS 2.3: a token that is no longer good fails the steps of its own accounts only."""
+        """A token that is no longer good fails the steps of its own accounts only."""
         configured.types("account", "add", "--token-file", str(ready_file(ready, tmp_path)))
         _break(ready, "expire-token", account=str(ready.accounts[0].ctid))
         said = configured.types("api", "check", "--json")
@@ -180,7 +180,8 @@ class TestErrorsOfTheApplication:
     def test_live_and_demo_are_looked_at_separately(
         self, person: Person, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """FACTS 1.1: each account is asked on the host of its own environment; on the other it cannot be routed."""
+        """Each account is asked on the host of its own environment; on the other it cannot be routed
+        (wire.md#hosts)."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             live = probe.getsockname()[1]

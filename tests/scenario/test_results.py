@@ -171,8 +171,8 @@ def test_a_close_of_several_shares_whose_answer_was_lost_is_all_of_theirs(
 
 @pytest.mark.parametrize(("currency", "digits"), [("BTC", 8), ("JPY", 0)])
 def test_money_has_the_digits_of_its_account(monkeypatch: pytest.MonkeyPatch, currency: str, digits: int) -> None:
-    """A broker need not repeat them in each deal: only its trader says them (FACTS). A thousandth of a bitcoin that was
-    lost counted as a thousand of them."""
+    """A broker need not repeat them in each deal: only its trader says them (wire.md#units). A thousandth of a bitcoin
+    that was lost counted as a thousand of them."""
     told = reports.deal
 
     def without(*more: Any, **named: Any) -> model.ProtoOADeal:

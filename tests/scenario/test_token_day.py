@@ -74,8 +74,9 @@ def _expiring(vault: Vault, expires_at: int) -> Vault:
 
 
 def test_a_session_that_is_told_to_be_over_and_goes_on_has_its_quotes_told_again() -> None:
-    """After a refresh a server may tell 2147 and 2164 and keep what stood (FACTS 2.4): it answers ALREADY_LOGGED_IN and
-    ALREADY_SUBSCRIBED then. In a market that does not move nobody would have a price until it does."""
+    """After a refresh a server may tell 2147 and 2164 and keep what stood (wire.md#sessions-that-end): it answers
+    ALREADY_LOGGED_IN and ALREADY_SUBSCRIBED then. In a market that does not move nobody would have a price until it
+    does."""
     still = Switches(history_days=0, tick_interval_ms=600_000)
     whole = Whole(seed=8, settings={"max_spread": "5", "input_max_age": "2h"}, switches=still)
     whole.start_ready()

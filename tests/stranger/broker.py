@@ -1,8 +1,8 @@
 """The broker: lines, who may say what on them, answers to questions, quotes, and the time.
 
-Pure: bytes of requests and the present moment go in, frames and deadlines come out. It is written from
-`openapi/FACTS.md` and the schema alone and imports nothing of `cmam.sandbox`, so that what the two assume alike is what
-the facts say. Of the copier it takes the framing and the generated messages.
+Pure: bytes of requests and the present moment go in, frames and deadlines come out. It is written from what
+`docs/wire.md` tells and the schema alone, and imports nothing of `cmam.sandbox`, so that what the two assume alike is
+what the facts say. Of the copier it takes the framing and the generated messages.
 """
 
 from __future__ import annotations

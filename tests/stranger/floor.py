@@ -1,7 +1,7 @@
 """Where orders are taken, filled, amended and refused, and what is told of it in which order.
 
-The sequences of `openapi/FACTS.md` §4.4, in the broker's habits. It knows books and the market, not connections:
-`say` takes what is told of an account, with the id of the request that caused it.
+The sequences of `docs/wire.md` (wire.md#opens and what follows), in the broker's habits. It knows books and the market,
+not connections: `say` takes what is told of an account, with the id of the request that caused it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the facts of the wire leave open, each as a habit that a broker may have.
 
 The first value of each is what was seen on the wire, or the plainer one where nobody has published a recording. Every
-other one is allowed by the schema, by the facts (`openapi/FACTS.md`) or by clients seen running: a copier must not
-care.
+other one is allowed by the schema, by what is known of it (`docs/wire.md`) or by clients seen running: a copier must
+not care.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stop-outs of followers, in an order of events that nobody has recorded (FACTS §4.4 P)."""
+"""Stop-outs of followers, in an order of events that nobody has recorded (wire.md#stop-outs)."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ TICK = 1
 @pytest.mark.parametrize("late", [{"answer_us": 1_500_000}, {"states_behind_us": 400_000}])
 def test_a_snapshot_that_a_trailing_stop_has_overtaken_is_nobodys_hand(late: dict[str, Any]) -> None:
     """Answers take up to a second and a half or show what stood a while ago, and the market runs: what the snapshot
-    shows of a stop is older than what was told of it, and no time of the position says so (FACTS §4.4 O). It was taken
-    for a person's stop."""
+    shows of a stop is older than what was told of it, and no time of the position says so (wire.md#stops-that-trail).
+    It was taken for a person's stop."""
     habits = replace(Habits(), **late)
     world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", False)})
     world.profile("of", LEADER, {FOLLOWER: "1"})

@@ -237,7 +237,7 @@ class Words:
     def of_no_schema(self, told: wire.ProtoOAExecutionEvent) -> wire.ProtoOAExecutionEvent:
         """What followed on an execution, of a kind that no published schema has: nothing was traded by it.
 
-        An enum's value that is not known leaves its field unset (FACTS §0.3)."""
+        An enum's value that is not known leaves its field unset (wire.md#unknown-fields-and-words)."""
         found = wire.ProtoOAExecutionEvent()
         found.CopyFrom(told)
         for name in ("executionType", "deal", "errorCode"):

@@ -146,3 +146,49 @@ def test_documents_name_no_machine_of_ours(root: Path) -> None:
     """Nothing committed knows a path of the machine it was written on."""
     for path in WRITTEN:
         assert not re.search(r"(?<![\w.])/(?:work|root|tmp/house)/", path.read_text(encoding="utf-8")), path.name
+
+
+CITED = re.compile(r"wire\.md#([a-z][a-z-]*[a-z])")
+
+
+def _entries_of_the_wire(root: Path) -> dict[str, str]:
+    """What `docs/wire.md` knows, by the name under which it is cited."""
+    parts = re.split(r"^#{2,3} (.+)\n", (root / "docs/wire.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    named = zip(parts[1::2], parts[2::2], strict=True)
+    return {re.sub(r"[^\w -]", "", name).lower().replace(" ", "-"): text for name, text in named if text.strip()}
+
+
+def test_what_is_cited_of_the_wire_is_there(root: Path) -> None:
+    """Whoever reads what a line of code leans on finds it, under that name."""
+    entries = _entries_of_the_wire(root)
+    texts = [*WRITTEN, *(path for folder in ("cmam", "tests", "scripts") for path in (root / folder).rglob("*.py"))]
+    cited = {(path.name, name) for path in texts for name in CITED.findall(path.read_text(encoding="utf-8"))}
+    assert {name for _, name in cited}
+    assert {(path, name) for path, name in cited if name not in entries} == set()
+
+
+def test_the_wire_names_who_leans_on_it(root: Path) -> None:
+    """Each entry tells which files cite it, all of them; one that nobody cites holds up nothing."""
+    citing: dict[str, set[str]] = {}
+    for path in (root / "cmam").rglob("*.py"):
+        for name in CITED.findall(path.read_text(encoding="utf-8")):
+            citing.setdefault(name, set()).add(path.relative_to(root / "cmam").as_posix())
+    entries = _entries_of_the_wire(root)
+    named = {
+        name: set(re.findall(r"`([\w/]+\.py)`", text.partition("\nRests on it: ")[2])) for name, text in entries.items()
+    }
+    assert named == {name: citing.get(name, {"somebody in cmam"}) for name in entries}
+
+
+def test_what_is_told_of_the_wire_says_how_sure_it_is(root: Path) -> None:
+    """Nothing of the broker is believed without a word of evidence."""
+    words = re.compile(r"documented|measured|told|assumed|unknown", re.IGNORECASE)
+    assert [name for name, text in _entries_of_the_wire(root).items() if not words.search(text)] == []
+
+
+def test_code_and_documents_cite_nothing_that_is_kept_elsewhere(root: Path) -> None:
+    """Whoever has the project has all that it leans on."""
+    elsewhere = re.compile(r"FACTS(?: §?\d|\)|\.md)|open-api facts|COPY_RULES|DESIGN(?: §|\.md)|CLI\.md")
+    texts = [*WRITTEN, *(path for folder in ("cmam", "scripts", "tests") for path in (root / folder).rglob("*.py"))]
+    texts.remove(root / "tests/unit/test_docs.py")
+    assert [path.name for path in texts if elsewhere.search(path.read_text(encoding="utf-8"))] == []

@@ -38,7 +38,7 @@ CLOSES = f"{ASIDE}closes "
 DAY_ALERT = "day "
 """What the alerts about days begin with whose beginning nobody knows."""
 RESULTS_US = 3 * SECOND_US
-"""How soon after one question for results the next may follow (FACTS §4.9)."""
+"""How soon after one question for results the next may follow (wire.md#money-of-an-account)."""
 RETRY_US = 5 * SECOND_US
 TRADER_US_MAX = 60 * SECOND_US
 """The longest pause before particulars that could not be read are asked for again."""

@@ -454,8 +454,8 @@ class Questions:
 
     def _with_trailed(self, snapshot: Any) -> Any:
         """A snapshot with the stops that have trailed while it was on its way, or so shortly before that it may be
-        older: no time of the position tells which of the two is newer (FACTS §4.4 O), but a stop that trails only
-        tightens."""
+        older: no time of the position tells which of the two is newer (wire.md#stops-that-trail), but a stop that
+        trails only tightens."""
         if not self._trailed:
             return snapshot
         positions, orders = snapshot

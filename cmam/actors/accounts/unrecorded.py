@@ -24,7 +24,7 @@ from cmam.domain.values.trades import Position
 log = logging.getLogger(__name__)
 
 UNCONFIRMED_US = SECOND_US
-"""How long a whole close or a cancel waits for the store before it goes out all the same (DESIGN §1, invariant 1)."""
+"""How long a whole close or a cancel waits for the store before it goes out all the same."""
 SHARE = "share "
 """How the question for the net position of a share begins; the intent follows."""
 

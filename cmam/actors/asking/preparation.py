@@ -221,8 +221,8 @@ class Preparation:
         return self.kind is Kind.FULL and not self._has_trader
 
     def _tell_trader(self) -> tuple[Event, ...]:
-        """The account's particulars once its assets are known too: answers come in any order (FACTS §1.3), and money
-        whose currency has no name is of no use."""
+        """The account's particulars once its assets are known too: answers come in any order (wire.md#envelopes), and
+        money whose currency has no name is of no use."""
         listing = self._listing
         if self._trader is None or self._has_trader or not listing.names_asset(self._trader.depositAssetId):
             return ()

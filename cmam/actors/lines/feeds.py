@@ -176,9 +176,9 @@ class Feeds:
     def refused(self, message: m.Unanswered, now_us: int) -> None:
         """A subscription was refused: it is tried again within a second, or without the symbol that is to blame.
 
-        What is subscribed already, as where a session goes on that was told to be over (FACTS §2.4), is ended and
-        subscribed anew, once: one such symbol has all refused, and no last price is told of it again. Subscribed
-        already after that is subscribed.
+        What is subscribed already, as where a session goes on that was told to be over (wire.md#sessions-that-end), is
+        ended and subscribed anew, once: one such symbol has all refused, and no last price is told of it again.
+        Subscribed already after that is subscribed.
         """
         asked = self._under_way.pop(message.question, None)
         self._over(asked, now_us)

@@ -23,7 +23,7 @@ from cmam.domain.values.quantities import Volume
 log = logging.getLogger(__name__)
 
 END_US = 3 * SECOND_US
-"""How long the whole end of the actors may take; the process promises five seconds (CLI.md)."""
+"""How long the whole end of the actors may take; the process promises five seconds."""
 GROUP_US = SECOND_US
 """How long one group of actors may take of it."""
 SERVANTS_US = 500 * MILLISECOND_US

@@ -172,12 +172,12 @@ def is_charged_unseen(view: AccountView, event: ExecutionSeen) -> bool:
 def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:
     """Whether an event shows a position as it was earlier, though its time does not say so.
 
-    Before its order filled it is created, with nothing in it (FACTS §4.3), and carries no time, or that of its order,
-    which is the fill's where both were of one millisecond; one that was closed can look the same, but beside the deal
-    or the order that closed it, and an acceptance closes nothing. What a deal left that is known is no newer than what
-    is known of the same millisecond, unless it leads on from there: a history may tell deals ahead of their events.
-    Of a broker that tells no times it is no newer at all, unless a look has just told it ahead of its event and it
-    leads on from what that has shown; nor is what the acceptance of an order shows.
+    Before its order filled it is created, with nothing in it (wire.md#before-the-fill), and carries no time, or that of
+    its order, which is the fill's where both were of one millisecond; one that was closed can look the same, but beside
+    the deal or the order that closed it, and an acceptance closes nothing. What a deal left that is known is no newer
+    than what is known of the same millisecond, unless it leads on from there: a history may tell deals ahead of their
+    events. Of a broker that tells no times it is no newer at all, unless a look has just told it ahead of its event and
+    it leads on from what that has shown; nor is what the acceptance of an order shows.
     """
     order, seen, deal = event.order, event.position, event.deal
     if seen is None:
@@ -411,7 +411,7 @@ def book_deal(view: AccountView, deal: Deal, intent: Intent | None = None) -> Ac
 
 def fills_on(view: AccountView, order: Order) -> bool:
     """Whether an order that rests has filled in part and is told as filled: it has ended where all of its volume has
-    executed (FACTS §4.4 I)."""
+    executed (wire.md#fills-in-parts)."""
     if order.status is not OrderStatus.FILLED or order.order not in view.orders or order.closing:
         return False
     return 0 < order.executed_volume < order.volume and order.type.is_pending and view.rules >= RESTS_TOLD_FILLED
@@ -424,7 +424,7 @@ def take_order(view: AccountView, order: Order, kind: ExecutionKind) -> AccountV
     known = view.orders.get(order.order)
     if known is not None and order.updated_ms and order.updated_ms < known.updated_ms:
         return view
-    is_first_word = kind is ExecutionKind.ORDER_ACCEPTED  # what is amended later is told as replaced (FACTS §4.4 E)
+    is_first_word = kind is ExecutionKind.ORDER_ACCEPTED  # amended it is told as replaced (wire.md#amended-orders)
     if known is not None and is_first_word and order.updated_ms <= known.updated_ms and view.rules >= ACCEPTED_ONCE:
         return view
     if known is not None and fills_on(view, order):

@@ -2,8 +2,8 @@
 
 The first look after a restore shows copies as that life has left them, and leaders as they are by then. Whatever copies
 have lost between the two counts towards what their leaders did in the same time; nothing of it is done once more, and
-nothing is bought back. (A part that a person took in that time cannot be told from ours: a close bears no name, FACTS
-4.4 J and L.) What is told after that look is as always. Pure.
+nothing is bought back. (A part that a person took in that time cannot be told from ours: a close bears no name,
+wire.md#closes.) What is told after that look is as always. Pure.
 """
 
 from __future__ import annotations

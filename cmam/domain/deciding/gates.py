@@ -31,7 +31,7 @@ from cmam.domain.values.trades import AccessRights, AccountType, OrderType
 from cmam.domain.wanted.levels import pips
 
 CLOCK_DOUBT_MS_MAX = 5_000
-"""An offset of the broker's clock less certain than this makes an age meaningless (COPY_RULES §3, `max_age`)."""
+"""An offset of the broker's clock less certain than this makes an age meaningless (the setting `max_age`)."""
 
 
 def standing(draft: Draft) -> Reason | None:

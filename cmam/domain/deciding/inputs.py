@@ -32,7 +32,8 @@ DifferenceOf = Callable[[str], Distance | None]
 USD = "USD"
 
 WARM_US = 3_000_000
-"""How long after a feed begins a missing quote may still come: a broker sends one of each symbol first (FACTS §6.3)."""
+"""How long after a feed begins a missing quote may still come: a broker sends one of each symbol first
+(wire.md#quotes)."""
 
 
 def quotes_needed(view: AccountView, change: Change, settings: LinkSettings) -> tuple[str, ...]:

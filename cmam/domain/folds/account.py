@@ -254,7 +254,7 @@ def _with_orders(view: AccountView, event: Reconciled, at_us: int) -> AccountVie
 def _with_origins(view: AccountView) -> AccountView:
     """Name the resting orders, as they were known, of which positions came whose deals nobody told.
 
-    A pending order has the number of its position from its acceptance on (FACTS 4.4 D, seen on the wire).
+    A pending order has the number of its position from its acceptance on (wire.md#resting-orders).
     """
     for order in view.orders.values():
         position = order.position

@@ -24,7 +24,7 @@ from cmam.domain.values.trades import MarginType, Order, Position
 GAIN_SCALE = PRICE_SCALE * VOLUME_SCALE
 """What a price difference times a volume is in: the quote asset over this."""
 FEE_SCALE = 10_000
-"""pnlConversionFeeRate is in hundredths of a percent (FACTS §4.9)."""
+"""pnlConversionFeeRate is in hundredths of a percent (wire.md#money-of-an-account)."""
 
 
 def money(view: AccountView, minor: int) -> Fraction:
@@ -173,8 +173,9 @@ def free_margin(rates: Rates) -> Fraction | None:
 
 
 def used_margin(view: AccountView) -> int:
-    """What all positions bind, in minor units, as the account counts them (FACTS §4.9): both sides of a symbol, or the
-    larger one. So too where their difference counts: whether what such positions show is netted already is not known.
+    """What all positions bind, in minor units, as the account counts them (wire.md#money-of-an-account): both sides of
+    a symbol, or the larger one. So too where their difference counts: whether what such positions show is netted
+    already is not known.
     """
     parts = margins(view.positions)
     if view.trader is None or view.trader.margin_type is MarginType.SUM:

@@ -1,4 +1,4 @@
-"""One leader for each symbol of a netted account: a command that would give it two is refused (COPY_RULES §2.2).
+"""One leader for each symbol of a netted account: a command that would give it two is refused.
 
 As far as is known when it is given: which account nets is known once its broker has said so, and a symbol of another
 broker goes by its name. What is only seen later meets the gate `netted_taken`, where the first order has the symbol.

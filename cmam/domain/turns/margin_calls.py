@@ -1,9 +1,9 @@
 """What is said of a broker's margin calls, and when one is over: margin has come down to a threshold of the account.
 
-A broker tells that a threshold was reached, and nothing when that is over (FACTS §4.4 S): then nothing is held, or the
-margin level is clearly above it as cmam reckons it, or nothing was told for long. The broker's word counts: where cmam
-reckoned more than the threshold when it was told, it has to have risen clearly above that. Levels and thresholds are in
-hundredths of a percent.
+A broker tells that a threshold was reached, and nothing when that is over (wire.md#margin-that-changes): then nothing
+is held, or the margin level is clearly above it as cmam reckons it, or nothing was told for long. The broker's word
+counts: where cmam reckoned more than the threshold when it was told, it has to have risen clearly above that. Levels
+and thresholds are in hundredths of a percent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KIND = "margin_call "
 
 SILENT_US = 1_800_000_000
 """A margin call that is not told again for so long is over where no level can be reckoned, or is above the threshold at
-all: brokers tell of one every ten minutes at most (FACTS §4.4 S)."""
+all: brokers tell of one every ten minutes at most (wire.md#margin-that-changes)."""
 
 CLEAR = Fraction(11, 10)
 """So much of what it has to be above a level is clearly above it: a broker that has called a moment ago says nothing of

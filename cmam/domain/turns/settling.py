@@ -41,7 +41,7 @@ from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderTy
 from cmam.domain.wanted.resting import shows
 
 SETTLE_US = 10_000_000
-"""How long an order may be in flight at the broker: absence proves nothing before that (DESIGN §2, `settle_s`)."""
+"""How long an order may be in flight at the broker: absence proves nothing before that."""
 
 ATTEMPTS_MAX = 2
 """How often one open may be sent: again only after proof that the first never arrived."""
@@ -215,7 +215,7 @@ def _open_by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -
 
 def _fills_on(view: AccountView, intent: Intent, order: Order | None) -> bool:
     """Whether an order has filled in part where this is told, though a history has told its end before; the part may
-    be told as filled too (FACTS §4.4 I)."""
+    be told as filled too (wire.md#fills-in-parts)."""
     if order is None or order.closing or view.rules < HISTORY_IS_AHEAD:
         return False
     is_told_filled = order.status is OrderStatus.FILLED and order.executed_volume < order.volume
@@ -226,8 +226,9 @@ def _fills_on(view: AccountView, intent: Intent, order: Order | None) -> bool:
 def _has_more_deals(view: AccountView, intent: Intent, fact: ExecutionSeen) -> bool:
     """Whether an order of a share has executed more than its deals have told so far.
 
-    A net that turns is two deals, and how far ahead of them the order counts is not known (FACTS §4.6). Its deals are
-    all that a share is booked by: what is told once its request is closed would be nobody's, and asked for once more.
+    A net that turns is two deals, and how far ahead of them the order counts is not known (wire.md#netted-accounts).
+    Its deals are all that a share is booked by: what is told once its request is closed would be nobody's, and asked
+    for once more.
     """
     copy, order = view.copies.get(intent.key), fact.order
     if copy is None or not copy.share or order is None or view.rules < FILLS_BY_DEALS:

@@ -32,7 +32,7 @@ def differs(view: AccountView, positions: Iterable[Position], orders: Iterable[O
 def costs_otherwise(view: AccountView, positions: Iterable[Position]) -> bool:
     """Whether positions cost or bind something else than is believed, where a snapshot `differs` in nothing else.
     Equity rests on swap and commission, free margin on what is bound, and that moves with an account's leverage without
-    a trade (FACTS §4.4 S)."""
+    a trade (wire.md#margin-that-changes)."""
     shown = {position.position: position for position in positions if position.volume > 0}
     return any(_costs(known) != _costs(shown[key]) for key, known in view.positions.items())
 

@@ -155,7 +155,7 @@ def _is_brokers_own(fact: ExecutionSeen, was: Copy, at_us: int) -> bool:
     """Whether the broker sets the levels that an order carried: the first of a position, however late, and for a
     while after each fill, since they count from the average price.
 
-    What a person's request does comes without the mark of the server (FACTS 4.7, seen on the wire).
+    What a person's request does comes without the mark of the server (wire.md#whose-an-event-is).
     """
     is_bare = was.seen_stop is None and was.seen_target is None
     is_first = fact.kind is ExecutionKind.ORDER_ACCEPTED and is_bare
@@ -225,7 +225,8 @@ def _levels(
 ) -> Iterator[CopyTouched]:
     """A level that moved, or that trails or trails no more, without a request of ours or the broker trailing it.
 
-    `is_asked` says that somebody's request is being told of: where a stop trails is told otherwise (FACTS 4.4 O).
+    `is_asked` says that somebody's request is being told of: where a stop trails is told otherwise
+    (wire.md#stops-that-trail).
     """
     kinds = {intent.command.kind for intent in before.intents_of(was.key)}
     position = after.positions.get(now.position) if now.position is not None else None

@@ -46,7 +46,8 @@ class SymbolName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A span of the trading week: seconds from Sunday 00:00 in the schedule's zone, end excluded."""
+    """A span of the trading week: seconds from Sunday 00:00 in the schedule's zone, end excluded
+    (wire.md#trading-hours)."""
 
     start_s: int
     end_s: int

@@ -42,7 +42,7 @@ class OrderStatus(StrEnum):
 
 
 class PositionStatus(StrEnum):
-    """`CREATED` also shows on a position which a full close has just emptied (FACTS §4.4 J)."""
+    """`CREATED` also shows on a position which a full close has just emptied (wire.md#closes)."""
 
     OPEN = "open"
     CLOSED = "closed"

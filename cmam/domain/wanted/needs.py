@@ -180,9 +180,10 @@ def _against(view: AccountView, copy: Copy, volume: Volume) -> Command:
 
 
 def _stop_of_order(view: AccountView, copy: Copy, side: Side) -> Distance | None:
-    """How far the stop of an order lies that moves a net of limited risk, counted from its average price (FACTS §4.7):
-    as far as the farthest that the shares of that side are to have. Where nothing is held its price is not known yet,
-    and the least distance is added: what is guaranteed may be brought nearer afterwards, and never moved away."""
+    """How far the stop of an order lies that moves a net of limited risk, counted from its average price
+    (wire.md#orders-by-type): as far as the farthest that the shares of that side are to have. Where nothing is held its
+    price is not known yet, and the least distance is added: what is guaranteed may be brought nearer afterwards, and
+    never moved away."""
     spec, net = view.specs.get(copy.symbol), view.positions.get(copy.position) if copy.position is not None else None
     if spec is None:
         return None

@@ -22,7 +22,7 @@ from cmam.domain.wanted.levels import least_distance, wanted_levels
 from cmam.domain.wanted.needs import left_out_of, wanted_of
 
 TOO_NEAR = ("PROTECTION_IS_TOO_CLOSE_TO_MARKET", "TRADING_BAD_STOPS")
-"""Refusals for which a target may be to blame, or a stop: no code says which of the two (FACTS 4.4 M)."""
+"""Refusals for which a target may be to blame, or a stop: no code says which of the two (wire.md#levels)."""
 
 WHY = "too near to the market for the follower's symbol: it is set as soon as that lets it be"
 

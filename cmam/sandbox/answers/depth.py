@@ -1,4 +1,4 @@
-"""The book of a symbol as depth subscribers see it: levels with ids that live until the level goes (FACTS 6.5)."""
+"""The book of a symbol as depth subscribers see it: levels with ids that live until the level goes (wire.md#depth)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Answers about the past: deals, orders, cash flow; by span, by position, by page (FACTS 3 and 4.8). Newest first."""
+"""Answers about the past: deals, orders, cash flow; by span, position, page (wire.md#snapshots-and-histories). Newest
+first."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from cmam.sandbox.trading import reports
 from cmam.sandbox.trading.floor import Floor, Refused
 
 ROWS_DEFAULT, ROWS_MAX = 1_000, 1_000
-"""Rows in one answer: keeps it far below the megabyte that some clients can take (FACTS 1.7b)."""
+"""Rows in one answer: keeps it far below the megabyte that some clients can take (wire.md#other-clients)."""
 
 R_ = TypeVar("R_", Deal, Order)
 

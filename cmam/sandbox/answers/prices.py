@@ -1,4 +1,4 @@
-"""Answers about prices of the past: bars and ticks, as a broker quotes them (FACTS 6.4)."""
+"""Answers about prices of the past: bars and ticks, as a broker quotes them (wire.md#bars-and-ticks)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LONGEST_MS = {
     **dict.fromkeys(range(10, 13), 366 * _DAY_MS),
     **dict.fromkeys(range(13, 15), 1830 * _DAY_MS),
 }
-"""Longest span of bars without `count`, by period (FACTS 3)."""
+"""Longest span of bars without `count`, by period (wire.md#spans)."""
 
 
 def bar_fields(bar: Bar, quote: Quote) -> dict[str, Any]:

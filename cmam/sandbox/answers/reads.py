@@ -97,7 +97,8 @@ def conversion(
 
 
 def reconcile(floor: Floor, account: Account, request: messages.ProtoOAReconcileReq) -> messages.ProtoOAReconcileRes:
-    """Answer with open positions and pending orders; protective orders only on demand (FACTS 4.8)."""
+    """Answer with open positions and pending orders; protective orders only on demand
+    (wire.md#snapshots-and-histories)."""
     digits = account.spec.money_digits
     return messages.ProtoOAReconcileRes(
         ctidTraderAccountId=account.spec.ctid,

@@ -1,4 +1,4 @@
-"""Subscriptions to prices: who wants which symbol, and what a moved quote sends them (FACTS 6.3 to 6.5).
+"""Subscriptions to prices: who wants which symbol, and what a moved quote sends them (wire.md#quotes, wire.md#depth).
 
 A quote that nobody subscribed costs one dictionary look-up; an event is serialised once for all who get the same bytes.
 """
@@ -111,7 +111,7 @@ class Streams:
             self._drop(account.spec.broker, symbol_id, listener)
 
     def _subscription(self, connection: int, account: Account, symbol_id: int) -> Subscription:
-        """Find a spot subscription; bars and depth need one (FACTS 6.4)."""
+        """Find a spot subscription; bars and depth need one (wire.md#bars-and-ticks)."""
         audience = self._audiences.get((account.spec.broker, symbol_id))
         subscription = audience.listeners.get((connection, account.spec.ctid)) if audience is not None else None
         if subscription is None:
@@ -207,7 +207,7 @@ class Streams:
         event = messages.ProtoOASpotEvent(**fields)
         for period in wanted.periods:
             bar = self._floor.chart.present_bar(quote.symbol.feed, period)
-            # Live bars name their period and have no close: that is the bid (FACTS 6.4).
+            # Live bars name their period and have no close: that is the bid (wire.md#bars-and-ticks).
             named: Any = period
             event.trendbar.add(period=named, **prices.bar_fields(bar, quote))
         return event.SerializeToString()

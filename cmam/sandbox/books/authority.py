@@ -1,4 +1,5 @@
-"""Who may do what: applications, consents, codes, access and refresh tokens (FACTS 2.1, 2.2). Pure; time comes in.
+"""Who may do what: applications (wire.md#applications), consents, codes, access and refresh tokens (wire.md#consents,
+wire.md#tokens). Pure; time comes in.
 
 A consent makes a grant: one user, one application, the ticked accounts, a scope, and at any time one pair of tokens.
 Where the evidence is divided (what a new consent or a refresh ends) a switch decides. The broker that owns this learns

@@ -1,4 +1,5 @@
-"""The broker's arithmetic (FACTS 4.9): profit, commission, fee, margin, swap. Exact, with each rounding named.
+"""The broker's arithmetic (wire.md#money-of-an-account): profit, commission, fee, margin, swap. Exact, each rounding
+named.
 
 Pure: everything comes in as numbers. Amounts are in minor units of the account; costs are negative.
 """

@@ -1,4 +1,4 @@
-"""The OAuth side of the sandbox: consent page, redirect with a code, token endpoint (FACTS 2.2).
+"""The OAuth side of the sandbox: consent page, redirect with a code, token endpoint (wire.md#consents).
 
 Sign-in is left out on purpose: whoever reaches the page may be any cTrader ID of the world. What is kept is what
 protects a person at a browser: the redirect address must be one of the application's, a form counts only with a token
@@ -211,7 +211,7 @@ class OAuthSite:
     # The token endpoint.
 
     def _token(self, values: Mapping[str, str]) -> HttpResponse:
-        """Take a grant type with what belongs to it; the answer always has the same six fields (FACTS 2.2)."""
+        """Take a grant type with what belongs to it; the answer always has the same six fields (wire.md#consents)."""
         kind = values.get("grant_type", "")
         needed = _GRANT_FIELDS.get(kind)
         if needed is None:

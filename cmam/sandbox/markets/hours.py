@@ -1,4 +1,4 @@
-"""When a symbol trades: weekly schedule and holidays, each in its own IANA zone (FACTS 6.2). Pure."""
+"""When a symbol trades: weekly schedule and holidays, each in its own IANA zone (wire.md#trading-hours). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where bars begin (FACTS 6.4): up to an hour on the clock, longer ones from 17:00 in New York. Pure."""
+"""Where bars begin (wire.md#bars-and-ticks): up to an hour on the clock, longer ones from 17:00 in New York. Pure."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from cmam.sandbox.trading.floor import Floor, Refused
 from cmam.sandbox.world import World
 
 BEFORE_APPLICATION = frozenset({2100, 2104, 2173})
-"""ApplicationAuthReq, VersionReq, RefreshTokenReq: legal before the application is authorised (FACTS 1.6)."""
+"""ApplicationAuthReq, VersionReq, RefreshTokenReq: legal before the application is authorised (wire.md#garbage)."""
 
 
 class Broker:
@@ -114,7 +114,8 @@ class Broker:
         self._lobby.tell_dead()
 
     def receive_garbage(self, connection: int, what: str, now_us: int, *, is_too_long: bool = False) -> None:
-        """Take the news that a client sent what is no message; answered, and then the line is closed (FACTS 1.6)."""
+        """Take the news that a client sent what is no message; answered, and then the line is closed
+        (wire.md#garbage)."""
         self._advance(now_us)
         session = self._lobby.sessions.get(connection)
         if session is None:
@@ -203,7 +204,8 @@ class Broker:
         self._delivery.send(session, payload_type, message.SerializeToString(), msg_id)
 
     def _publish(self, account: Account, payload_type: int, message: Message, msg_id: str | None) -> None:
-        """Tell every connection that has the account open, with the id of the request that caused it (FACTS 4.7)."""
+        """Tell every connection that has the account open, with the id of the request that caused it
+        (wire.md#whose-an-event-is)."""
         if not account.listeners:
             return
         payload = message.SerializeToString()

@@ -164,7 +164,7 @@ def _cash(scene: Scene, values: Mapping[str, str], sign: int, kind: str) -> str:
 
 
 def move_cash(floor: Floor, account: Account, delta: int, operation: int, note: str = "") -> None:
-    """Book money that comes or goes without a trade, and tell (FACTS 4.4 R)."""
+    """Book money that comes or goes without a trade, and tell (wire.md#money-that-comes-and-goes)."""
     account.book(delta, floor.now_us)
     account.deposits += delta
     venue = floor.venue_of(account)
@@ -237,7 +237,7 @@ def _access(scene: Scene, values: Mapping[str, str]) -> str:
 
 
 def _leverage(scene: Scene, values: Mapping[str, str]) -> str:
-    """Change an account's leverage: the margin of its positions changes with it (FACTS 4.4 S)."""
+    """Change an account's leverage: the margin of its positions changes with it (wire.md#margin-that-changes)."""
     account, floor = _account(scene, values), scene.floor
     text = values["leverage"]
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 10_000:

@@ -1,4 +1,5 @@
-"""Request limits of a connection (FACTS 3): so many a second, fewer for history, and the limits per minute on demo.
+"""Request limits of a connection (wire.md#requests-a-second): so many a second, fewer for history; per minute on demo
+(wire.md#limits-of-demo-accounts).
 
 The shape of the real window is unknown. The default is the strictest reading, "in any one second", so that whoever is
 never refused here keeps the limit under every other reading too; a token bucket and a fixed second are switches.

@@ -1,4 +1,5 @@
-"""The connections that are open: how they come and go, idle rules and heartbeats (FACTS 1.5), how sessions are ended.
+"""The connections that are open: how they come and go, idle rules and heartbeats (wire.md#silence), how sessions are
+ended.
 
 Accounts leave a connection here when their token dies, their broker goes into maintenance or somebody wants it so.
 """
@@ -108,7 +109,7 @@ class Lobby:
             due = self._floor.now_us + silence_us
         self._later(session, due, self._beat)
 
-    # Tokens (FACTS 2.4).
+    # Tokens (wire.md#sessions-that-end).
 
     def watch_token(self, grant: Grant) -> None:
         """Set the alarm for a token's expiry; one alarm, for the earliest, is enough."""

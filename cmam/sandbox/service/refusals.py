@@ -1,4 +1,4 @@
-"""Refusals on the wire: which carrier, which fields (FACTS 1.6, 4.5). Counts them on the connection.
+"""Refusals on the wire: which carrier, which fields (wire.md#garbage, wire.md#refusals). Counts them on the connection.
 
 2132 for trading requests, 2142 for all else; unknown payload types on 2142 or, by switch, on the common 50.
 """

@@ -125,7 +125,7 @@ def _granted(desk: Desk, access_token: str | bytes) -> Grant:
 def _accounts(
     desk: Desk, _session: Session, request: messages.ProtoOAGetAccountListByAccessTokenReq, _: str | None
 ) -> Message:
-    """List all accounts of a token, live and demo alike (FACTS 2.3)."""
+    """List all accounts of a token, live and demo alike (wire.md#accounts-of-a-token)."""
     grant = _granted(desk, request.accessToken)
     listed = []
     for ctid in grant.accounts:

@@ -10,7 +10,7 @@ from cmam.sandbox.service.stats import Figures
 
 @dataclass(slots=True)
 class Session:
-    """A connection; nothing of it survives the connection (FACTS 2.4)."""
+    """A connection; nothing of it survives the connection (wire.md#sessions-that-end)."""
 
     connection: int
     environment: str | None

@@ -49,7 +49,8 @@ def _turn_day(floor: Floor) -> None:
 
 
 def _swap(floor: Floor, minute: int, hours: int) -> None:
-    """Charge or pay the swap of every open position whose symbol rolls over now, and tell (FACTS 4.4 Q)."""
+    """Charge or pay the swap of every open position whose symbol rolls over now, and tell
+    (wire.md#money-that-comes-and-goes)."""
     day = (_EPOCH + timedelta(microseconds=floor.now_us)).isoweekday()
     for account in floor.accounts.values():
         if account.spec.swap_free:
@@ -101,7 +102,7 @@ def look_at_margin(floor: Floor, account: Account) -> None:
 
 
 def _stop_out(floor: Floor, account: Account, candidates: list[Position]) -> None:
-    """Close one position, whole or in part; the next look decides whether that was enough (FACTS 4.4 P)."""
+    """Close one position, whole or in part; the next look decides whether that was enough (wire.md#stop-outs)."""
     if account.spec.stop_out_strategy == MOST_LOSING_FIRST:
         victim = min(candidates, key=lambda position: floor.unrealised(account, position)[1])
     else:

@@ -176,7 +176,8 @@ def _market(trader: Trader, step: Step, refs: dict[str, Placed]) -> Done:
         f"{word} {filled} {symbol.name} at {last.order.executionPrice:.{symbol.digits}f}: position {placed.position_id}"
     )
     if step.stop_loss is not None or step.take_profit is not None:
-        # Absolute levels are refused on market orders (FACTS 4.2), so they follow the fill, as a terminal sends them.
+        # Absolute levels are refused on market orders (wire.md#orders-by-type), so they follow the fill,
+        # as a terminal sends them.
         try:
             events += trader.amend_position(_levels(placed.position_id, step))
         except TradeRefused as refused:

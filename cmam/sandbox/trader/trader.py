@@ -33,7 +33,8 @@ REQUESTS_A_SECOND = 45
 PACE_US = 1_050_000
 HEARTBEAT_S = 10.0
 SILENT_S = 25.0
-"""Whoever was silent for so long is thrown out soon, or was already (FACTS 1.5): its connection is used no more."""
+"""Whoever was silent for so long is thrown out soon, or was already (wire.md#silence): its connection is used no
+more."""
 HEARTBEAT = 51
 READ_BYTES = 65_536
 

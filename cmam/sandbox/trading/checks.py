@@ -115,7 +115,7 @@ def price(symbol: Symbol, value: float, what: str) -> int:
 
 
 def relative(symbol: Symbol, distance: int, what: str) -> int:
-    """Read a relative level: a positive multiple of the symbol's tick in 1/100000 (FACTS 4.1)."""
+    """Read a relative level: a positive multiple of the symbol's tick in 1/100000 (wire.md#units)."""
     if distance <= 0:
         raise Refused("TRADING_BAD_STOPS", f"{what} must be positive", order_id=0, position_id=0)
     if distance % 10 ** (5 - symbol.digits) or distance * units.PRICE_PER_WIRE >= units.PRICE_MAX:
@@ -126,7 +126,7 @@ def relative(symbol: Symbol, distance: int, what: str) -> int:
 def order_fields(
     floor: Floor, account: Account, symbol: Symbol, request: messages.ProtoOANewOrderReq, order: Order
 ) -> None:
-    """Read what the order's type needs and refuse what it does not allow (FACTS 4.2); fills in `order`."""
+    """Read what the order's type needs and refuse what it does not allow (wire.md#orders-by-type); fills in `order`."""
     kind = order.kind
     if kind not in ORDER_WORDS:
         raise Refused("INVALID_REQUEST", "Order type is not allowed in requests")
@@ -168,7 +168,7 @@ def _needed(request: messages.ProtoOANewOrderReq, field: str, symbol: Symbol, ki
 
 
 def time_in_force(floor: Floor, request: messages.ProtoOANewOrderReq, order: Order) -> None:
-    """Read the time in force; immediate orders have their own, whatever was asked (FACTS 4.2)."""
+    """Read the time in force; immediate orders have their own, whatever was asked (wire.md#orders-by-type)."""
     if order.kind in IMMEDIATE:
         order.tif = MOO if request.HasField("timeInForce") and request.timeInForce == MOO else IOC
         return
@@ -196,7 +196,7 @@ def entry_price(symbol: Symbol, order: Order) -> int:
 
 
 def absolute_levels(symbol: Symbol, order: Order, sl: float | None, tp: float | None) -> None:
-    """Turn absolute levels of a pending order into the distances that the broker reports (FACTS 4.4 D)."""
+    """Turn absolute levels of a pending order into the distances that the broker reports (wire.md#resting-orders)."""
     entry = entry_price(symbol, order)
     way = 1 if order.side == BUY else -1
     for what, value in (("Stop loss", sl), ("Take profit", tp)):

@@ -1,4 +1,4 @@
-"""Executions: what one fill does to order, position, money and margin, and the events that tell of it (FACTS 4.4).
+"""Executions: what one fill does to order, position, money and margin, and the events that tell of it (wire.md#opens).
 
 A fill on the position's own side opens or adds; on the other side it reduces, closes, or (netted) reverses. Decides
 nothing about whether or at which price; that is `orders.py` and `triggers.py`.
@@ -138,7 +138,7 @@ def _close(
         _finish(floor, account, order)
         protection.after_reduction(floor, account, position, msg_id)
         return
-    # Recorded: while its protective order still lives, a position that was closed shows as CREATED (FACTS 4.4 J).
+    # Recorded: while its protective order still lives, a position that was closed shows as CREATED (wire.md#closes).
     waits = position.protective_id is not None and position.protective_id != order.order_id
     position.closed_us = floor.now_us
     position.status = CREATED if waits else CLOSED

@@ -1,4 +1,4 @@
-"""Used margin, free margin and margin level of an account, stop-out and margin calls (FACTS 4.4 P, S and 4.9)."""
+"""Used margin, free margin, margin level; stop-outs (wire.md#stop-outs), margin calls (wire.md#margin-that-changes)."""
 
 from __future__ import annotations
 

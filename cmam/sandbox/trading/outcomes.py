@@ -1,4 +1,4 @@
-"""How an order ends without being wholly executed: cancelled, expired, rejected (FACTS 4.4 F, G and 4.5)."""
+"""How an order ends without being wholly executed: cancelled, expired, rejected (wire.md#resting-orders)."""
 
 from __future__ import annotations
 

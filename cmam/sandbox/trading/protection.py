@@ -1,4 +1,4 @@
-"""Stops and targets: the one protective order of a position, how it comes, changes and goes (FACTS 4.4 B, J, L, M).
+"""Stops and targets: the one protective order of a position, how it comes, changes and goes (wire.md#levels).
 
 A position's levels are the legs of its protective order; this is the only place that writes either.
 """

@@ -1,7 +1,7 @@
 """The broker's records as the wire's entities: order, position, deal, trader, symbol; what is set, and when.
 
 Fields with a default that is not zero and `moneyDigits` are always sent explicitly, because clients in the wild need
-them (FACTS 1.7b); what FACTS 4.3 says is not set stays unset.
+them (wire.md#other-clients); what wire.md#before-the-fill says is not set stays unset.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Stamp:
 
 
 def order(record: Order, symbol: Symbol, stamp: Stamp) -> model.ProtoOAOrder:
-    """Write an order as FACTS 4.3 has it."""
+    """Write an order, as events and answers show it."""
     trade: dict[str, Any] = {
         "symbolId": record.symbol_id,
         "volume": record.volume,
@@ -147,7 +147,7 @@ def position(record: Position, symbol: Symbol, digits: int, stamp: Stamp) -> mod
 
 
 def deal(record: Deal, digits: int, stamp: Stamp, *, listed: bool = False) -> model.ProtoOADeal:
-    """Write a deal; in lists its last update is its creation (FACTS 4.8)."""
+    """Write a deal; in lists its last update is its creation (wire.md#snapshots-and-histories)."""
     fields: dict[str, Any] = {
         "dealId": record.deal_id,
         "orderId": record.order_id,

@@ -1,7 +1,7 @@
 """What a price or the time does to resting orders: limits, stops, stop-limits, protection, trailing, expiry.
 
-Trigger methods (FACTS 4.2): TRADE looks at the side at which the order would execute, OPPOSITE at the other one; the
-DOUBLE methods wait for the second consecutive tick.
+Trigger methods (wire.md#orders-by-type): TRADE looks at the side at which the order would execute, OPPOSITE at the
+other one; the DOUBLE methods wait for the second consecutive tick.
 """
 
 from __future__ import annotations
@@ -183,7 +183,8 @@ def _look_at_protection(floor: Floor, account: Account, order: Order, quote: Quo
 
 
 def _trail(floor: Floor, account: Account, order: Order, position: Position, quote: Quote) -> None:
-    """Pull a trailing stop after the price; it never goes back. Told by its own event only (FACTS 4.4 O)."""
+    """Pull a trailing stop after the price; it never goes back. Told by its own event only
+    (wire.md#stops-that-trail)."""
     if order.stop_price is None:
         return
     is_long = position.side == BUY

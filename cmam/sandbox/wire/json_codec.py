@@ -1,4 +1,4 @@
-"""The JSON of port 5036, to and from what the broker speaks: payload type, serialised payload, client message id.
+"""The JSON of port 5036 (wire.md#json), to and from what the broker speaks: payload type, payload, client message id.
 
 Out: enums and int64 as numbers, no empty payload, no `clientMsgId` that the client did not send. In: enums as numbers
 or names, int64 as numbers or strings, unknown fields ignored. Knows the schema by its descriptors, no message by name.
@@ -49,7 +49,7 @@ def _payload_type_names() -> dict[str, int]:
 
 
 def decode(text: str | bytes) -> Envelope:
-    """Read one JSON message; raises Garbage with the line and column of the first fault (FACTS 1.6)."""
+    """Read one JSON message; raises Garbage with the line and column of the first fault (wire.md#garbage)."""
     document = _parse(text)
     payload_type = _payload_type(document.get("payloadType"))
     client_msg_id = document.get("clientMsgId")

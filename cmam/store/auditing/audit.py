@@ -1,4 +1,4 @@
-"""What the command line reads of the past: lists of plain dicts, with the keys that CLI.md promises.
+"""What the command line reads of the past: lists of plain dicts, with the keys that `--json` shows.
 
 Opened on a folder it first brings the views up to everything that is committed, so that no answer is older than the
 question. It writes nothing but the views, and where it may not even write those it makes them in memory.

@@ -96,7 +96,8 @@ def _close(step: AccountStep, copy: Copy, deal: Deal, part: int, store: str) -> 
 
 
 def _money_digits(view: AccountView, close: CloseDetail) -> int:
-    """How small the minor units of an account are: what its broker leaves out of a deal, its trader says (FACTS)."""
+    """How small the minor units of an account are: what its broker leaves out of a deal, its trader says
+    (wire.md#units)."""
     return view.money_digits if view.trader is not None else close.money_digits
 
 

@@ -116,7 +116,7 @@ def _accepted(
 
 
 def test_an_order_that_is_told_accepted_after_its_fill_closes_nothing() -> None:
-    """The position stands in it as before the fill: created, empty, and without a time (FACTS §4.3)."""
+    """The position stands in it as before the fill: created, empty, and without a time (wire.md#before-the-fill)."""
     view = evolve(AccountView(account=AccountId(1), rules=RULES), filled(POSITION, 1), 1)
     assert evolve(view, _accepted(), 2).positions == view.positions
     for gone in (_accepted(executed=100_000), _accepted(closing=True), _accepted(status=PositionStatus.CLOSED)):

@@ -1,4 +1,4 @@
-"""Orders that rest, fill in part, and are told as filled all the same: what is left of them rests on (FACTS §4.4 I)."""
+"""Orders that rest, fill in part, and are told as filled all the same: the rest rests on (wire.md#fills-in-parts)."""
 
 from __future__ import annotations
 

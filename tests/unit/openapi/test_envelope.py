@@ -153,7 +153,7 @@ def test_an_answer_about_another_account_or_none_is_no_answer(payload: bytes) ->
     ],
 )
 def test_answers_that_never_name_an_account_are_taken_by_their_id(name: str) -> None:
-    """FACTS 1.8 lists them; all other answers name theirs."""
+    """wire.md#whose-an-answer-is lists them; all other answers name theirs."""
     message_class = getattr(pb, f"ProtoOA{name}")
     number = catalogue.type_of(message_class)
     assert not catalogue.names_account(number)

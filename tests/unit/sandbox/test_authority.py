@@ -1,4 +1,4 @@
-"""Applications, consents and tokens, and what a session hears when its token dies (FACTS 2)."""
+"""Applications, consents and tokens, and what a session hears when its token dies (wire.md#tokens)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The past: deals, orders, offsets by span and page; bars and ticks from the feed (FACTS 3, 4.8, 6.4)."""
+"""The past: deals, orders, offsets by span and page; bars and ticks from the feed (wire.md#snapshots-and-histories)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rate limits as the server counts them, and the figures that prove a client's manners (FACTS 3)."""
+"""Rate limits as the server counts them, and the figures that prove a client's manners (wire.md#requests-a-second)."""
 
 from __future__ import annotations
 

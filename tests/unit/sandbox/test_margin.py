@@ -1,4 +1,4 @@
-"""Margin: what is used by type of account, expected margin, margin calls, stop-outs (FACTS 4.4 P, S; 4.9; 6.6)."""
+"""Margin: what is used by type of account, expected margin, margin calls, stop-outs (wire.md#stop-outs)."""
 
 from __future__ import annotations
 

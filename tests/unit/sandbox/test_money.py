@@ -1,4 +1,4 @@
-"""The broker's arithmetic, with the numbers of recordings and of examples worked out by hand (FACTS 4.9)."""
+"""The broker's arithmetic, with numbers of recordings and of examples worked by hand (wire.md#money-of-an-account)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pending orders: placed, amended, cancelled, expired, triggered; times in force, trigger methods (FACTS 4.2, 4.4)."""
+"""Pending orders: placed, amended, cancelled, expired, triggered; times in force, triggers (wire.md#resting-orders)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way in which a trading request is refused: code, carrier, words, and that nothing happened (FACTS 4.1, 4.5)."""
+"""Every way in which a trading request is refused: code, carrier, words; and nothing happened (wire.md#refusals)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every request of the schema has an answer of the right type with every required field (FACTS 1.7b, 1.8)."""
+"""Every request of the schema has an answer of the right type with every required field (wire.md#other-clients)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exact event sequences of FACTS 4.4, as a client sees them."""
+"""The exact sequences of events, as a client sees them (wire.md#opens)."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_n_a_stop_that_is_hit_is_one_server_event_without_id(bench: Bench, line:
 
 
 def test_events_reach_every_connection_of_the_account_with_the_same_id(bench: Bench, line: Line) -> None:
-    """Another connection with the account open gets the events too, with the foreign id (FACTS 4.7)."""
+    """Another connection with the account open gets the events too, with the foreign id (wire.md#whose-an-event-is)."""
     other = bench.login(LEADER)
     msg_id = line.send(market_order(LEADER, EURUSD, BUY, LOT))
     bench.pass_time(1)

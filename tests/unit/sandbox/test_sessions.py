@@ -1,4 +1,5 @@
-"""Connections: heartbeats, idle rules, what is legal before what, and what is answered to nonsense (FACTS 1.5, 1.6)."""
+"""Connections: heartbeats, idle rules, what is legal before what, and what is answered to nonsense
+(wire.md#silence)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Price streams: spots, live bars, depth (FACTS 6.3 to 6.5)."""
+"""Price streams: spots, live bars, depth (wire.md#quotes, wire.md#depth)."""
 
 from __future__ import annotations
 

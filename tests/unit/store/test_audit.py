@@ -438,7 +438,7 @@ def test_times_are_read_in_any_iso_form(text: str, at_us: int) -> None:
 
 
 def test_times_are_shown_to_the_millisecond_in_utc() -> None:
-    """The form that CLI.md promises, also far in the future, and nothing where there is nothing."""
+    """The form that commands show, also far in the future, and nothing where there is nothing."""
     assert iso(1_577_836_800_123_456) == "2020-01-01T00:00:00.123Z"
     assert iso(0) is None
     with pytest.raises(ValueError, match="expected a time"):
