@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from cmam.config.secret import Secret
 from cmam.config.settings import Endpoint
 from cmam.domain.values.ids import AccountId
+from cmam.domain.values.trades import MarginType
 from cmam.openapi import catalogue, requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
@@ -62,6 +63,7 @@ class Opened:
     access_rights: str = ""
     leverage_cents: int = 0
     limited_risk: bool = False
+    margin_type: MarginType = MarginType.SUM
 
     @property
     def may_open(self) -> bool:
@@ -165,6 +167,7 @@ class Enquiry:
             access_rights=trader.access.value,
             leverage_cents=trader.leverage_cents,
             limited_risk=trader.limited_risk,
+            margin_type=trader.margin_type,
         )
 
     # --- asking -------------------------------------------------------------------------------------------------------

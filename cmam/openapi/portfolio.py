@@ -1,7 +1,7 @@
 """What an account holds and is worth right now, and what happened to it lately, as its broker says: for `account show`.
 
-The broker's own profit and margin, not ours: nothing is computed here but sums. Money is in minor units of
-`money_digits`, times in ms UTC. Must not know how it is shown.
+The broker's own profit and margin, not ours: they are only added up, as the account counts them. Money is in minor
+units of `money_digits`, times in ms UTC. Must not know how it is shown.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from cmam.domain.market.equity import bound
 from cmam.domain.values.ids import AccountId
-from cmam.domain.values.trades import Deal, Order, Position
+from cmam.domain.values.trades import Deal, MarginType, Order, Position
 from cmam.openapi import requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi.enquiry import SPECS_PER_REQUEST, Enquiry
@@ -50,8 +51,8 @@ class Flow:
 class Portfolio(Enquiry):
     """An enquiry into one account that it has authorised."""
 
-    def worth(self, account: int) -> Worth:
-        """What it holds and what that is worth; raises Refused."""
+    def worth(self, account: int, counted: MarginType) -> Worth:
+        """What it holds and what that is worth, its margin as the account counts it; raises Refused."""
         of = AccountId(account)
         state = self._ask(requests.ask_state(of), messages.ProtoOAReconcileRes)
         profits = self._ask(
@@ -59,11 +60,12 @@ class Portfolio(Enquiry):
             messages.ProtoOAGetPositionUnrealizedPnLRes,
         )
         light = self._ask(requests.ask_symbols(of), messages.ProtoOASymbolsListRes).symbol
+        positions = tuple(translate.position(wire) for wire in state.position)
         return Worth(
-            positions=tuple(translate.position(wire) for wire in state.position),
+            positions=positions,
             orders=tuple(translate.order(wire) for wire in state.order),
             profits={found.positionId: found.netUnrealizedPnL for found in profits.positionUnrealizedPnL},
-            margin=sum(wire.usedMargin for wire in state.position),
+            margin=bound(((held.symbol, held.side, held.used_margin) for held in positions), counted),
             money_digits=profits.moneyDigits,
             names={int(name.symbol): name.name for name in translate.symbol_names(light)},
         )
@@ -93,7 +95,8 @@ class Portfolio(Enquiry):
             messages.ProtoOACashFlowHistoryListRes,
         )
         changes = ((translate.balance_change(wire), clean(wire.externalNote, 60)) for wire in answer.depositWithdraw)
-        return tuple(
+        flows = (
             Flow(at_ms=change.changed_ms, delta=change.delta, balance=change.balance, note=note)
             for change, note in changes
         )
+        return tuple(sorted(flows, key=lambda flow: flow.at_ms))  # in which order they are told is not known

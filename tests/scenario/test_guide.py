@@ -24,6 +24,8 @@ from cmam.sandbox.trader.trader import Trader
 from tests.scenario.guide import Person, Said, child, code_in, consents, options, ready_file
 from tests.waiting import PATIENCE_S
 
+COUNTS_LARGER_SIDE = 41_000_004
+"""An account of the built-in world with `margin_type = "max"`."""
 SUBMITTED = (
     "1002_sandboxApplicationThatIsStillSubmitted00000000000",
     "sandboxSecretOfTheSubmittedApplication000000000000",
@@ -357,6 +359,22 @@ class TestAccounts:
         assert shown["cash_flow"][-1]["amount"] == "500.00"
         table = configured.types("account", "show", account, "--history")
         assert all(word in table.out for word in ("open positions", "pending orders", "deals", "cash flow"))
+
+    def test_both_sides_of_a_symbol_bind_what_the_account_counts(
+        self, configured: Person, ready: ReadyInfo, tmp_path: Path
+    ) -> None:
+        """Where an account counts the larger side (wire.md#money-of-an-account), the smaller one binds nothing more."""
+        configured.types("account", "add", "--token-file", str(ready_file(ready, tmp_path)))
+        (hedged,) = [account for account in ready.as_document()["accounts"] if account["ctid"] == COUNTS_LARGER_SIDE]
+        shown = []
+        with Trader(ready.as_document(), hedged) as trader:
+            for action, lots in (("sell", "0.3"), ("buy", "0.2")):
+                steps.perform(trader, steps.Step(action=action, symbol="EURUSD.b", lots=Decimal(lots)), {})
+                shown.append(configured.types("account", "show", str(hedged["ctid"]), "--json").lines[0])
+        one, both = shown
+        assert both["positions"] == one["positions"] + 1
+        assert both["margin"] == one["margin"] != "0"
+        assert Decimal(both["free_margin"]) == Decimal(both["equity"]) - Decimal(one["margin"])
 
     def test_tokens_are_refreshed_in_place(self, configured: Person, ready: ReadyInfo, tmp_path: Path) -> None:
         """A refresh spends the old pair and keeps the grant's name; brought again, it is what became of it."""

@@ -173,12 +173,15 @@ def free_margin(rates: Rates) -> Fraction | None:
 
 
 def used_margin(view: AccountView) -> int:
-    """What all positions bind, in minor units, as the account counts them (wire.md#money-of-an-account): both sides of
-    a symbol, or the larger one. So too where their difference counts: whether what such positions show is netted
-    already is not known.
-    """
-    parts = margins(view.positions)
-    if view.trader is None or view.trader.margin_type is MarginType.SUM:
+    """What all positions bind, in minor units, as the account counts them."""
+    return bound(margins(view.positions), view.trader.margin_type if view.trader is not None else MarginType.SUM)
+
+
+def bound(parts: Iterable[tuple[SymbolId, Side, int]], counted: MarginType) -> int:
+    """What margins of symbols and sides bind together, in their units (wire.md#money-of-an-account): both sides of a
+    symbol, or the larger one. So too where their difference counts: whether what such positions show is netted already
+    is not known."""
+    if counted is MarginType.SUM:
         return sum([margin for _, _, margin in parts])
     sides: dict[tuple[SymbolId, Side], int] = {}
     for symbol, side, margin in parts:
