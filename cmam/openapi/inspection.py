@@ -17,7 +17,7 @@ from cmam.domain.values.ids import AccountId, AssetId, SymbolId
 from cmam.domain.values.quantities import Quote
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
 from cmam.domain.values.trades import Deal, Order, Position
-from cmam.openapi import catalogue, requests, translate
+from cmam.openapi import answers, catalogue, pages, requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi.enquiry import SPECS_PER_REQUEST, Enquiry
 from cmam.openapi.envelope import Envelope
@@ -29,7 +29,7 @@ HISTORY_PAUSE_S = 0.25
 WEEK_MS = 604_800_000
 """The longest span of deals and orders that one request may cover (wire.md#spans)."""
 PAGES_MAX = 20
-"""So many thousands of deals are read at most."""
+"""So many pages of deals, and of orders, are read at most."""
 QUOTE_LOOKS = 20
 QUOTE_LOOK_S = 0.1
 """How often, and at which distance, quotes are waited for: two seconds in all."""
@@ -103,24 +103,25 @@ class Inspection(Enquiry):
 
     def deals(self, account: int, from_ms: int, to_ms: int) -> tuple[Deal, ...]:
         """Its deals of a span of at most a week, oldest first; raises Refused."""
-        found: dict[int, Deal] = {}
-        until = to_ms
-        for _ in range(PAGES_MAX):
+        found: list[Deal] = []
+        of, past = AccountId(account), pages.of_deals(from_ms, to_ms)
+        while past.has_more and past.read < PAGES_MAX:
             self._wait(HISTORY_PAUSE_S)
-            answer = self._ask(requests.ask_deals(AccountId(account), from_ms, until), messages.ProtoOADealListRes)
-            page = [translate.deal(wire) for wire in answer.deal]
-            fresh = [deal for deal in page if deal.deal not in found]
-            found.update({deal.deal: deal for deal in fresh})
-            if not answer.hasMore or not fresh:
-                break
-            until = min(deal.executed_ms for deal in fresh)
-        return tuple(sorted(found.values(), key=lambda deal: (deal.executed_ms, deal.deal)))
+            answer = self._ask(requests.ask_deals(of, past.from_ms, past.to_ms), messages.ProtoOADealListRes)
+            page, has_more = answers.read_deals(answer)
+            found += past.take(page, has_more=has_more)
+        return tuple(sorted(found, key=lambda deal: (deal.executed_ms, deal.deal)))
 
     def past_orders(self, account: int, from_ms: int, to_ms: int) -> tuple[Order, ...]:
-        """Its orders by last update, of a span of at most a week; raises Refused."""
-        self._wait(HISTORY_PAUSE_S)
-        answer = self._ask(requests.ask_orders(AccountId(account), from_ms, to_ms), messages.ProtoOAOrderListRes)
-        return tuple(translate.order(wire) for wire in answer.order)
+        """Its orders by last update, newest first, of a span of at most a week; raises Refused."""
+        found: list[Order] = []
+        of, past = AccountId(account), pages.of_orders(from_ms, to_ms)
+        while past.has_more and past.read < PAGES_MAX:
+            self._wait(HISTORY_PAUSE_S)
+            answer = self._ask(requests.ask_orders(of, past.from_ms, past.to_ms), messages.ProtoOAOrderListRes)
+            page, has_more = answers.read_orders(answer)
+            found += past.take(page, has_more=has_more)
+        return tuple(found)
 
     # --- quotes ---------------------------------------------------------------------------------------------------
 

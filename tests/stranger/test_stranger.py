@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from cmam.actors.accounts import account
-from cmam.actors.asking.pages import Pages
 from cmam.domain.belief import holdings
 from cmam.domain.deciding import attempts
 from cmam.domain.folds import account as account_fold
 from cmam.domain.turns import leading, snapshots
 from cmam.domain.values.rules.newest import RULES
+from cmam.openapi.pages import Pages
 from tests.stranger.day import Day
 from tests.stranger.habits import Habits
 

@@ -28,6 +28,7 @@ from cmam.domain.values.ids import DealId, LinkId, PositionId, SymbolId
 from cmam.domain.values.trades import BalanceChange, Deal
 from cmam.openapi import answers, reckonings, requests, translate
 from cmam.openapi.lanes import Lane
+from cmam.openapi.pages import Pages, of_deals
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ class History:
     last: tuple[DealId, ...]
     deals: tuple[Deal, ...] = ()
     money: tuple[BalanceChange, ...] = ()
-    page_ms: int = 0
+    pages: Pages[Deal] | None = None
+    """Those of the week that is being read."""
 
 
 class Asides:
@@ -296,26 +298,25 @@ class Asides:
         return self._desk.ports.board.clock(self._desk.quotes.feed).offset_ms
 
     def _next_week(self, history: History) -> None:
-        history.page_ms = history.to_ms
-        self._ask_deals(history)
+        history.pages = of_deals(self._start_ms(history), history.to_ms)
+        self._ask_deals(history.pages)
 
     def _start_ms(self, history: History) -> int:
         return max(history.from_ms, history.to_ms - WEEK_MS + LOOK_BACK_MS)
 
-    def _ask_deals(self, history: History) -> None:
-        message = requests.ask_deals(self._desk.view.account, self._start_ms(history), history.page_ms)
+    def _ask_deals(self, pages: Pages[Deal]) -> None:
+        message = requests.ask_deals(self._desk.view.account, pages.from_ms, pages.to_ms)
         self._ask(Question(f"{ASIDE}deals", message, answers.read_deals))
 
     def _take_deals(self, page: tuple[Deal, ...], has_more: bool) -> None:
         history = self._history
-        if history is None:
+        if history is None or history.pages is None:
             return
         known = {deal.deal for deal in history.deals}
-        fresh = tuple(deal for deal in page if deal.deal not in known)
-        history.deals += fresh
-        if has_more and fresh:
-            history.page_ms = min(deal.executed_ms for deal in fresh)
-            self._ask_deals(history)
+        fresh = history.pages.take(page, has_more=has_more)
+        history.deals += tuple(deal for deal in fresh if deal.deal not in known)  # of the week after, in its first ms
+        if history.pages.has_more:
+            self._ask_deals(history.pages)
             return
         message = reckonings.ask_money(self._desk.view.account, self._start_ms(history), history.to_ms)
         self._ask(Question(f"{ASIDE}money", message, reckonings.read_money))

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from cmam.actors.asking import pages
 from cmam.domain.values.ids import OrderId, PositionId
 from cmam.domain.values.trades import Deal, Order
+from cmam.openapi import pages
 
 PAGES_MAX = 50
 ROWS_MAX = 5_000

@@ -21,7 +21,6 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any
 
-from cmam.actors.asking import pages
 from cmam.actors.asking.closings import CLOSINGS, Closings
 from cmam.actors.asking.listing import Found, Listing
 from cmam.actors.asking.lives import LIFE, Lives
@@ -35,7 +34,7 @@ from cmam.domain.turns import absences, snapshots
 from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.trades import Deal, Order, Position
-from cmam.openapi import answers, requests, translate
+from cmam.openapi import answers, pages, requests, translate
 
 LOOK_BACK_MS = 60_000
 """How much earlier than the moment in question a history is asked for: clocks differ."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -12,10 +12,11 @@ from cmam.config.settings import Endpoint
 from cmam.domain.values.ids import AccountId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.trades import Position
+from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.openapi.enquiry import Refused
-from cmam.openapi.envelope import decode, encode
+from cmam.openapi.envelope import decode, encode, unpack
 from cmam.openapi.errors import CannotConnect
 from cmam.openapi.framing import HEADER_BYTES
 from cmam.openapi.inspection import Inspection
@@ -94,3 +95,43 @@ def test_a_machine_without_a_thread_is_a_line_that_does_not_answer(ask: Callable
     """The emergency exit dials again, as for any other line."""
     with no_threads(), pytest.raises(CannotConnect, match="can't start new thread"):
         ask(a_desk((filled(ME), True)))
+
+
+class Shelf(Line):
+    """A line behind which an account's orders and deals lie, told newest first, `PAGE` at once."""
+
+    PAGE = 2
+
+    def __init__(self, moments_ms: Sequence[int]) -> None:
+        super().__init__()
+        self._rows = sorted(enumerate(moments_ms, 1), key=lambda row: (-row[1], -row[0]))
+
+    def send(self, data: bytes) -> None:
+        envelope = decode(data[HEADER_BYTES:])
+        asked: Any = unpack(envelope, catalogue.MESSAGES[envelope.payload_type])
+        within = [row for row in self._rows if asked.fromTimestamp <= row[1] <= asked.toTimestamp]
+        page, more = within[: self.PAGE], len(within) > self.PAGE
+        trade = model.ProtoOATradeData(symbolId=1, volume=1_000, tradeSide=model.BUY)
+        said: Message
+        if isinstance(asked, pb.ProtoOAOrderListReq):
+            said = pb.ProtoOAOrderListRes(ctidTraderAccountId=ME, hasMore=more)
+            for number, moment in page:
+                said.order.add(
+                    orderId=number, tradeData=trade, utcLastUpdateTimestamp=moment, orderType=1, orderStatus=2
+                )
+        else:
+            said = pb.ProtoOADealListRes(ctidTraderAccountId=ME, hasMore=more)
+            for number, moment in page:
+                said.deal.add(
+                    dealId=number, orderId=number, positionId=1, symbolId=1, tradeSide=1, dealStatus=2, volume=1_000,
+                    filledVolume=1_000, createTimestamp=moment, executionTimestamp=moment,
+                )  # fmt: skip
+        self._waiting = encode(said, envelope.client_msg_id)
+
+
+def test_a_history_is_read_to_its_last_page() -> None:
+    """A survey saw the newest page of an account's orders only, and no deal behind a page of one millisecond."""
+    line = cast(Any, Shelf([300, 500, 500, 700, 900]))
+    desk = Inspection(line, Endpoint("sandbox", 5035), lambda: 0, wait=lambda _: None)
+    assert [order.order for order in desk.past_orders(ME, 100, 1_000)] == [5, 4, 3, 2, 1]
+    assert [deal.deal for deal in desk.deals(ME, 100, 1_000)] == [1, 2, 3, 4, 5]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cmam.actors.asking.pages import Pages
+from cmam.openapi.pages import Pages
 
 FROM_MS, TO_MS, PAGE = 100, 1_000, 3
 Row = tuple[int, int]

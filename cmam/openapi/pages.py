@@ -1,6 +1,7 @@
 """A history that is read backwards, page by page: what is new on each, and from where the next one is asked for.
 
-The newest come first, and a page ends where the broker wants it to. Moments are those of the broker, in ms.
+The newest come first, and a page ends where the broker wants it to
+(wire.md#snapshots-and-histories). Moments are those of the broker, in ms.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ class Pages(Generic[Row]):
         """Until when the next page is asked for."""
         self.has_more = True
         """Whether there is one."""
+        self.read = 0
+        """How many pages were read."""
         self._key = key
         self._moment_ms = moment_ms
         self._known: set[int] = set()
@@ -32,6 +35,7 @@ class Pages(Generic[Row]):
         The next begins in the millisecond in which this one ended, for more may have happened there; where that fills a
         page, and all of it is known, it begins in the one before.
         """
+        self.read += 1
         fresh = tuple(row for row in page if self._key(row) not in self._known)
         self._known |= {self._key(row) for row in fresh}
         until_ms = min((self._moment_ms(row) for row in page), default=0)
