@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from cmam.domain.events import DayHistorySeen, GuardDayBegan, GuardTripped, MarginSeen, ResultsSeen
+from cmam.sandbox.answers import history
 from cmam.store.past.replay import verify
 from tests.rulebook import UNIT, Case, Rulebook
 
@@ -218,3 +219,27 @@ def test_what_a_broker_says_of_a_large_volume_is_not_held_against_a_small_one() 
     book.go(2)
     assert {case.name: book.reason(case.name) for case in cases} == {case.name: case.expected for case in cases}
     assert verify(book.log.read_all()).is_identical
+
+
+def test_a_missed_day_is_read_past_a_page_of_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a page of the history holds one millisecond alone, what was lost before it counts towards the day too."""
+    monkeypatch.setattr(history, "ROWS_MAX", 2)
+    book = Rulebook([_case("flat", daily_loss="1000")])
+    book.begin()
+    book.go(20)
+    book.kill()
+    _away(book, 330)
+    account = book.ids["flat"]
+    lost = book.person.buy(100_000 * UNIT, account=account)
+    _away(book, 340)
+    kept = [book.person.buy(1_000 * UNIT, account=account) for _ in range(2)]
+    _away(book, 350)
+    book.price("EURUSD", "1.07616")
+    book.person.close(lost, 100_000 * UNIT, account=account)
+    _away(book, 400)
+    for position in kept:
+        book.person.close(position, 1_000 * UNIT, account=account)
+    _away(book, 450)
+    book.begin()
+    (seen,) = book.events(account, DayHistorySeen)
+    assert len(seen.deals) == 6
