@@ -198,6 +198,23 @@ def amend_order(floor: Floor, account: Account, request: messages.ProtoOAAmendOr
     triggers.look(floor, account, order, is_tick=False)
 
 
+def _reprice(symbol: Symbol, draft: Order, order: Order, request: messages.ProtoOAAmendOrderReq) -> None:
+    """Give the draft the prices of the request, as far as the order's kind has them, and say whether its stop counts
+    as reached still."""
+    if request.HasField("limitPrice") and order.kind == LIMIT:
+        draft.limit_price = checks.price(symbol, request.limitPrice, "Order limitPrice")
+    if request.HasField("stopPrice") and order.kind != LIMIT:
+        draft.stop_price = checks.price(symbol, request.stopPrice, "Order stopPrice")
+    if order.kind == STOP_LIMIT and request.HasField("slippageInPoints"):
+        if request.slippageInPoints < 0:
+            raise Refused("INVALID_REQUEST", "slippageInPoints must not be negative")
+        draft.slippage_points = request.slippageInPoints
+    if (draft.stop_price, draft.slippage_points) == (order.stop_price, order.slippage_points):
+        draft.is_triggered = order.is_triggered
+    elif order.kind == STOP_LIMIT:  # it waits for its stop anew; where it then rests follows from that
+        draft.limit_price = None
+
+
 def _amended(
     floor: Floor, account: Account, symbol: Symbol, order: Order, request: messages.ProtoOAAmendOrderReq
 ) -> Order:
@@ -213,18 +230,7 @@ def _amended(
         draft.volume = request.volume
     if draft.volume <= order.executed:
         raise Refused("TRADING_BAD_VOLUME", "Order volume is smaller than what was executed already")
-    if request.HasField("limitPrice") and order.kind == LIMIT:
-        draft.limit_price = checks.price(symbol, request.limitPrice, "Order limitPrice")
-    if request.HasField("stopPrice") and order.kind != LIMIT:
-        draft.stop_price = checks.price(symbol, request.stopPrice, "Order stopPrice")
-    if order.kind == STOP_LIMIT and request.HasField("slippageInPoints"):
-        if request.slippageInPoints < 0:
-            raise Refused("INVALID_REQUEST", "slippageInPoints must not be negative")
-        draft.slippage_points = request.slippageInPoints
-    if (draft.stop_price, draft.slippage_points) == (order.stop_price, order.slippage_points):
-        draft.is_triggered = order.is_triggered
-    elif order.kind == STOP_LIMIT:  # it waits for its stop anew; where it then rests follows from that
-        draft.limit_price = None
+    _reprice(symbol, draft, order, request)
     draft.tif = GTC if order.tif == GTD else order.tif
     if request.HasField("expirationTimestamp"):
         draft.tif = GTD
