@@ -62,8 +62,9 @@ def _held(rates: Rates, symbol: SymbolId) -> int:
 
 def _margin(rates: Rates, spec: SymbolSpec, volume: int, held: int) -> Fraction | None:
     ours, told = _by_leverage(rates, spec, volume, held), _as_told(rates, spec, volume)
-    if ours and told and rates.view.rules >= TOLD_IN_PROPORTION:
+    if ours and told and rates.view.rules >= TOLD_IN_PROPORTION and (volume < 0 or _tiers(rates, spec)):
         return ours * _dearer(rates, spec, volume)
+    # Without tiers ours grows as the volume does: as many times ours as the broker's is, is the larger of the two.
     found = [part for part in (ours, told) if part]
     return max(found, default=NOTHING if not volume else None)
 
@@ -73,7 +74,7 @@ def _by_leverage(rates: Rates, spec: SymbolSpec, volume: int, held: int) -> Frac
     trader, rate = rates.view.trader, money.base_rate(rates, spec)
     if trader is None or trader.leverage_cents <= 0 or rate is None:
         return None
-    tiers = rates.view.leverages.get(spec.leverage_id) if spec.leverage_id else ()
+    tiers = _tiers(rates, spec)
     if tiers is None:
         return None
     worth, scale = volume * rate.numerator, VOLUME_SCALE * rate.denominator
@@ -82,23 +83,31 @@ def _by_leverage(rates: Rates, spec: SymbolSpec, volume: int, held: int) -> Frac
     return Fraction(worth, scale) * _share(rates, spec, tiers, volume, held, trader.leverage_cents)
 
 
+def _tiers(rates: Rates, spec: SymbolSpec) -> tuple[LeverageTier, ...] | None:
+    """The tiers of a symbol's leverage, none where it has none; None where they are not known."""
+    return rates.view.leverages.get(spec.leverage_id) if spec.leverage_id else ()
+
+
 def _share(
     rates: Rates, spec: SymbolSpec, tiers: tuple[LeverageTier, ...], volume: int, held: int, leverage_cents: int
 ) -> Fraction:
     """Which part of its worth a volume binds on top of what is held; by the least leverage where USD is dark."""
 
-    def part(leverage: int) -> Fraction:
-        return Fraction(LEVERAGE_SCALE, max(1, min(LEVERAGE_SCALE * leverage, leverage_cents)))
+    def bound_by(leverage: int, worth: int = 1) -> Fraction:
+        return Fraction(worth * LEVERAGE_SCALE, max(1, min(LEVERAGE_SCALE * leverage, leverage_cents)))
 
     rate = money.base_rate(rates, spec, USD)
     if rate is None or volume <= 0:
-        return max(part(tier.leverage) for tier in tiers)
-    unit_cents = rate * 100 / VOLUME_SCALE
-    low, high = held * unit_cents, (held + volume) * unit_cents
-    bound, below = Fraction(0), Fraction(0)
+        return max(bound_by(tier.leverage) for tier in tiers)
+    # In whole numbers, each so many times the cents that it stands for: fractions are slow.
+    unit, scale = 100 * rate.numerator, VOLUME_SCALE * rate.denominator
+    low, high = held * unit, (held + volume) * unit
+    bound, below = NOTHING, 0
     for index, tier in enumerate(tiers):
-        top = high if index == len(tiers) - 1 else min(Fraction(tier.limit_cents), high)
-        bound += max(Fraction(0), top - max(below, low)) * part(tier.leverage)
+        top = high if index == len(tiers) - 1 else min(tier.limit_cents * scale, high)
+        within = top - max(below, low)
+        if within > 0:
+            bound += bound_by(tier.leverage, within)
         below = max(below, top)
     return bound / (high - low)
 
