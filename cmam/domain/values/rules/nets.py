@@ -243,5 +243,5 @@ CLOSES_END_SHORT = 17
 broker's history tells that after a gap, and where the broker makes the order smaller and tells it filled. It counted as
 absent, what it had closed as taken by a person off the share whose order had been faster: that copy was said to be
 closed by hand, and stayed closed while its leader held on. A smaller one that was told on the line was waited for until
-its time was out.
+its time was out; and what was left was asked for a second later, with an alert that the broker refused to close.
 """
