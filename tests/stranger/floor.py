@@ -303,7 +303,7 @@ class Floor:
         if order.closing:
             held = book.positions.get(order.position)
             wanted = min(wanted, held.volume if held is not None else 0)
-            order.keeps = order.volume - wanted
+            self._fall_short(order, order.volume - wanted, left=wanted)
         step = order.symbol.step
         count = max(1, min(self.habits.parts, wanted // step)) if wanted else 0
         cut = [wanted * part // count // step * step for part in range(1, count)] if count else []
@@ -318,7 +318,7 @@ class Floor:
                     left = there.volume if there is not None and there.side != order.side else 0
                     missing = max(volume + sum(parts) - left, 0)
                     if missing:
-                        order.keeps += missing
+                        self._fall_short(order, missing, left=left)
                         volume = min(volume, left)
                         parts[:] = [left - volume] if left > volume else []
                     if not volume:
@@ -345,6 +345,13 @@ class Floor:
                 self._protect_by(book, order, name)
 
         fill_next()
+
+    def _fall_short(self, order: Order, missing: int, *, left: int) -> None:
+        """A closing order of which so much is there no more: that dies at its end, or never was a part of it."""
+        if self.habits.short_closes == "smaller" and left:
+            order.volume -= missing
+        else:
+            order.keeps += missing
 
     def _fill(
         self, book: Book, order: Order, volume: int, name: str, *, is_last: bool, is_server: bool, dies: bool = False

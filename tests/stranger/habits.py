@@ -162,6 +162,8 @@ class Habits:
     """A position that is rolled is closed and opened by orders, or told as closed and as open under a new number."""
     spot_gaps: bool = False
     """Whether a side that has not moved is told as 0."""
+    short_closes: str = "cancelled"
+    """What a closing order finds gone when it executes dies with its end, or the order is made that much smaller."""
     noise: float = 0.0
     """For so large a part an event has enums of no schema, and lacks fields that the schema calls optional."""
 
@@ -251,6 +253,7 @@ DRAWN_NEXT: dict[str, tuple[Any, ...]] = {
     "rolls": ("at once",),
     "spot_gaps": (True,),
     "cancel_precedes_nets": (True,),
+    "short_closes": ("smaller",),
 }
 """And those of last. Not drawn: labels that are not kept, refusals that do not name their request, and fills that show
 what was before them: nothing else says whose these are, or what is held."""

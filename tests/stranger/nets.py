@@ -144,6 +144,11 @@ class Nets:
         assert all(c.volume <= limits.get(c.leader_position or 0, 0) for c in view.copies.values()), f"{shares}"
         assert not view.intents
 
+    def follows(self) -> None:
+        """It agrees, and the net is what the leader's positions come to."""
+        self.agrees()
+        assert sum(map(signed, self.person.book.positions.values())) == sum(map(signed, self.led)), self.led
+
     def results_agree(self) -> None:
         """What the record says that closes came to is what the broker's books say, deal by deal, to the last cent."""
         self.world.run(REST_S)

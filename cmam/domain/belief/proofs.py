@@ -10,7 +10,11 @@ from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Reconciled
 from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.rules.nets import CLOSES_END_SHORT
 from cmam.domain.values.rules.sight import PROOFS_ARE_APART
+from cmam.domain.values.trades import Order, OrderStatus, OrderType
+
+ENDED_ORDER = (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED)
 
 
 class Due(NamedTuple):
@@ -77,3 +81,37 @@ def _is_of_order(copy: Copy) -> bool:
     """Whether what is doubted of a copy is told by orders of the past alone; of a position that is gone a snapshot says
     enough."""
     return copy.share or (copy.order is not None and not copy.ended_order)
+
+
+# --- closes that end with less than was asked for ---------------------------------------------------------------------
+
+
+def ends_short(view: AccountView, intent: Intent, order: Order) -> bool:
+    """Whether the order that a close became is at its end though it has not closed all: what was not there any more has
+    died with it, or its broker has made it as small as what there was. All that it closed is booked by then."""
+    is_smaller = intent.filled >= order.executed_volume and view.rules >= CLOSES_END_SHORT
+    return order.status in ENDED_ORDER or (is_smaller and _is_made_smaller(intent, order))
+
+
+def short_close(view: AccountView, intent: Intent, fact: Reconciled) -> Order | None:
+    """The order that a share's close of unknown outcome became, where the broker's history has it at its end with less
+    than was asked for. A request for a close carries no name: where no event has told the number of its order, it is
+    one of as much and of the same position, later than all that we knew of that, and no other request's."""
+    copy, command = view.copies.get(intent.key), intent.command
+    is_close = command.kind is CommandKind.CLOSE and intent.state is IntentState.UNKNOWN
+    if copy is None or not copy.share or not is_close or view.rules < CLOSES_END_SHORT:
+        return None
+    numbers = {other.order for other in view.intents.values()}
+    for order in fact.past_orders:
+        is_market = order.closing and order.type is OrderType.MARKET and order.position == command.position
+        is_like = is_market and order.volume == command.volume and order.opened_ms > intent.after_ms
+        is_it = order.order == intent.order if intent.order is not None else is_like and order.order not in numbers
+        is_over = order.status in ENDED_ORDER or _is_made_smaller(intent, order)
+        if is_it and is_over and order.executed_volume < command.volume:
+            return order
+    return None
+
+
+def _is_made_smaller(intent: Intent, order: Order) -> bool:
+    is_whole = order.status is OrderStatus.FILLED and order.executed_volume == order.volume
+    return is_whole and order.volume < intent.command.volume

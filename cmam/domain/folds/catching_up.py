@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from cmam.domain.belief import refused
 from cmam.domain.belief.asked import with_intent
 from cmam.domain.belief.copies import Copy, CopyState, Intent
-from cmam.domain.belief.proofs import tells_past
-from cmam.domain.belief.shares import rejoined
+from cmam.domain.belief.proofs import short_close, tells_past
+from cmam.domain.belief.shares import closed_by, rejoined
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import Reconciled
 from cmam.domain.folds.joining import as_held, attach
@@ -42,6 +42,8 @@ def adopt_unknown(view: AccountView, event: Reconciled, known: Mapping[OrderId, 
                 view = _with_filled_up(view, intent, order)
         elif copy is not None and copy.share and _is_of_share(view, intent):
             view = _adopt_add(view, copy, intent, by_client.get(intent.intent))
+        elif (short := short_close(view, intent, event)) is not None:
+            view = _adopt_short_close(view, intent, short)
     for copy in tuple(view.copies.values()):
         order = by_id.get(copy.order) if copy.order is not None else None
         if copy.order is not None and copy.position is None:
@@ -120,6 +122,15 @@ def _adopt_add(view: AccountView, copy: Copy, intent: Intent, order: Order | Non
     signed = untold if intent.command.side is copy.side else -untold
     view = put(view, replace(copy, volume=Volume(max(0, copy.volume + signed))))
     return _with_filled_up(view, intent, order)
+
+
+def _adopt_short_close(view: AccountView, intent: Intent, order: Order) -> AccountView:
+    """Book to a share what its close has closed unseen, where that was less than was asked for."""
+    untold = max(0, order.executed_volume - intent.filled)
+    for share, volume in closed_by(view, view.copies[intent.key], untold, 0):
+        view = put(view, replace(share, volume=Volume(share.volume - volume)))
+    known = replace(intent, order=order.order, filled=Volume(intent.filled + untold))
+    return replace(view, intents=with_intent(view.intents, known))
 
 
 def _is_of(copy: Copy, label: str) -> bool:

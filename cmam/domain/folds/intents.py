@@ -34,6 +34,7 @@ from cmam.domain.values.rules.levels import (
 )
 from cmam.domain.values.rules.nets import (
     APPLIED_TO_NETS,
+    CLOSES_END_SHORT,
     LOSSES_ARE_TOLD,
     NETS_MOVE_FIRST,
     PARTS_OF_SHARES,
@@ -72,6 +73,8 @@ UNLISTED_GONE = ("ALREADY_CLOSED", "POSITION_NOT_FOUND_OR_NOT_OPENED")
 
 BAD_VOLUME = "TRADING_BAD_VOLUME"
 """The refusal of a close of more than is held, or than one order may have."""
+FELL_SHORT = ("order_cancelled", "order_expired", "order_filled")
+"""Why a close counts as refused that has closed less than it was to close."""
 
 
 def take_intent(view: AccountView, event: IntentRecorded, at_us: int) -> AccountView:
@@ -263,6 +266,9 @@ def _has_moved_first(view: AccountView, copy: Copy, intent: Intent, reason: str)
     if not copy.share or command.kind is not CommandKind.CLOSE or view.rules < NETS_MOVE_FIRST:
         return False
     held = view.positions.get(command.position) if command.position is not None else None
+    is_short = reason in FELL_SHORT and view.rules >= CLOSES_END_SHORT
+    if is_short and (held is None or held.side is command.side):
+        return True
     if held is None:
         return reason in (*gone_codes(view.rules), BAD_VOLUME)
     return reason == BAD_VOLUME and held.volume < command.volume

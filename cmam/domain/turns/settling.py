@@ -9,6 +9,7 @@ from cmam.domain.belief import proofs
 from cmam.domain.belief.belonging import intent_of
 from cmam.domain.belief.copies import Copy, Intent, IntentState
 from cmam.domain.belief.nameless import has_grown, like_another
+from cmam.domain.belief.proofs import ENDED_ORDER, ends_short, short_close
 from cmam.domain.belief.shares import MOVING, is_untold, shows_less, told_by_net
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
@@ -48,8 +49,6 @@ ATTEMPTS_MAX = 2
 
 RETRY_OPEN_US = 1_000_000
 """How long a temporarily refused open waits before it passes the gates again."""
-
-ENDED_ORDER = (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED)
 
 LINE_LOST = "the connection "
 """What the reason begins with when an open did not leave because there was no line."""
@@ -157,7 +156,7 @@ def _by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen, now_us
         case CommandKind.CLOSE:
             if _is_closed_by(view, intent, fact):
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
-            elif order is not None and order.closing and not fact.is_server_event and order.status in ENDED_ORDER:
+            elif order is not None and order.closing and not fact.is_server_event and ends_short(view, intent, order):
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=code)
         case CommandKind.AMEND_PROTECTION:
             if order is None or order.type is OrderType.PROTECTION:
@@ -387,12 +386,13 @@ def _by_reconcile(view: AccountView, intent: Intent, fact: Reconciled, now_us: i
             elif is_proof and order is None:
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
         case CommandKind.CLOSE:
-            if _is_in_history(view, intent, fact):
+            if (short := short_close(view, intent, fact)) is not None:
+                yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=f"order_{short.status.value}")
+            elif _is_in_history(view, intent, fact):
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="found at the broker")
+            elif _is_hidden(view, intent, fact, now_us):
                 return
-            if _is_hidden(view, intent, fact, now_us):
-                return
-            if not (_is_among_others(view, intent) and is_proof) and has_closed(view, intent):
+            elif not (_is_among_others(view, intent) and is_proof) and has_closed(view, intent):
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
             elif is_proof:
                 yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)

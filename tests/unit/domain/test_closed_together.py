@@ -56,7 +56,8 @@ def _fills(pair: Netted, steps: int) -> None:
     pair.lose()
     assert request.command.position is not None
     for event in pair.close(request.command.position, steps * STEP, name=request.intent):
-        pair.fact(event)
+        assert event.order is not None
+        pair.fact(replace(event, order=replace(event.order, volume=request.command.volume)))
 
 
 def test_shares_that_end_while_one_is_closed_are_closed_by_one_request(monkeypatch: pytest.MonkeyPatch) -> None:

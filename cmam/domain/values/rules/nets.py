@@ -235,3 +235,13 @@ ORDERS_STAND_STILL = 16
 what the net lacks of it is waited for until the settling time. It counted as taken by a person where the snapshot was
 told between the parts and the history after them, and the copy followed with a smaller part from then on.
 """
+
+# --- 17 ---------------------------------------------------------------------------------------------------------------
+
+CLOSES_END_SHORT = 17
+"""A share's close of which the net has less left when it executes is at its end with what it closed, also where the
+broker's history tells that after a gap, and where the broker makes the order smaller and tells it filled. It counted as
+absent, what it had closed as taken by a person off the share whose order had been faster: that copy was said to be
+closed by hand, and stayed closed while its leader held on. A smaller one that was told on the line was waited for until
+its time was out; and what was left was asked for a second later, with an alert that the broker refused to close.
+"""
