@@ -78,6 +78,7 @@ class Questions:
         self._executed_us = 0
         self._quiet_at_us = 0
         self._asked_us = 0
+        self._begun_us = 0
         self._restless_answers = 0
         self._looks_put_off = 0
         self._trailed: dict[PositionId, tuple[int, TrailingStopMoved]] = {}
@@ -123,13 +124,14 @@ class Questions:
             self.seen_before = seen(desk.view)
             self._early = [*self._held, *self._early]
             self._held.clear()
+        self._begun_us = desk.ports.clock.now()
         self._preparation = Preparation(
             desk.view,
             listing=listing,
             kind=kind,
             leads=desk.leads,
             needs_worth=desk.leads or self._is_guarded(),
-            now_us=desk.ports.clock.now(),
+            now_us=self._begun_us,
             offset_ms=self._offset_ms(),
             is_live=desk.ports.is_live,
             settle_us=desk.ports.settle_us,
@@ -326,6 +328,8 @@ class Questions:
     def _go_on(self, preparation: Preparation, found: Found) -> None:
         desk, (facts, questions) = self._desk, found
         for fact in facts:
+            if isinstance(fact, Reconciled) and fact.looked_up:
+                fact = self._proving_from_question(fact)
             is_baseline = isinstance(fact, Reconciled) and not desk.view.has_reconciled
             self.lacks_baseline = self.lacks_baseline or is_baseline
             desk.fact(fact, then=((desk.name, m.BaselineKept()),) if is_baseline else ())
@@ -333,6 +337,12 @@ class Questions:
         self._ask(questions)
         if preparation.is_done:
             self._prepared(preparation)
+
+    def _proving_from_question(self, fact: Reconciled) -> Reconciled:
+        """The same look; what it leaves out is absent where the settling time was over as it was begun, however long
+        its answers were on their way."""
+        elapsed_us = max(0, self._desk.ports.clock.now() - self._begun_us)
+        return replace(fact, settle_us=fact.settle_us + elapsed_us)
 
     def _wait_with(self, preparation: Preparation) -> None:
         """Be reminded when the patience is over with which a preparation waits."""
