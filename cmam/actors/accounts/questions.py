@@ -21,7 +21,7 @@ from cmam.clock import SECOND_US
 from cmam.domain.belief.belonging import position_of
 from cmam.domain.belief.holdings import with_trailed
 from cmam.domain.belief.nameless import lacks_name, told_by_name
-from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
+from cmam.domain.events import Event, ExecutionSeen, Reconciled, RequestRefused, TrailingStopMoved
 from cmam.domain.repair.twins import Seen, seen
 from cmam.domain.turns import absences
 from cmam.domain.values.ids import PositionId, SymbolId
@@ -412,8 +412,8 @@ class Questions:
         return board.clock(board.feed_of(self._desk.view.account)).offset_ms
 
     def executed(self, fact: Event) -> None:
-        """Note that something was executed just now, or that a stop has trailed."""
-        if isinstance(fact, ExecutionSeen):
+        """Note that something was executed just now, or refused, or that a stop has trailed."""
+        if isinstance(fact, ExecutionSeen | RequestRefused):
             self._executed_us = self._desk.ports.clock.monotonic()
         elif isinstance(fact, TrailingStopMoved):
             self._trailed[fact.position] = (self._desk.ports.clock.monotonic(), fact)
