@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cmam.domain.belief.copies import IntentState
+from cmam.domain.events import IntentSettled, Outcome
 from cmam.domain.values.commands import CommandKind
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.store.past.replay import verify
@@ -100,4 +101,32 @@ def test_the_minute_goes_on_while_a_history_is_refused() -> None:
     whole.broker.clear_fault("error")
     whole.run(660)
     assert _unknown(whole) == []
+    assert verify(whole.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize("part", [LOT // 4, LOT])
+def test_an_answer_that_is_long_under_way_proves_no_more_than_its_question(part: int) -> None:
+    """A close is lost, and another one second later. The look that tells of the first is begun in time for that alone,
+    and answered in time for both: the other may still have been under way as it was asked, so that the next one tells
+    of it."""
+    whole = Whole(seed=3)
+    first = _holding(whole)
+    second = whole.person.buy(LOT)
+    whole.run(5)
+    began_us = whole.stepper.clock.now()
+    for position in (first, second):
+        _lose(whole, CLOSE)
+        whole.person.close(position, part)
+        whole.run(1)
+    whole.run(17)
+    whole.broker.set_fault("delay", {"ms": "1500", "count": "100"})
+    whole.run(40)
+    absent = [
+        (recorded.event.intent, (recorded.at_us - began_us) / 1_000_000)
+        for recorded in whole.log.read_stream(f"account:{SAME_BROKER}")
+        if isinstance(recorded.event, IntentSettled) and recorded.event.outcome is Outcome.ABSENT
+    ]
+    (_, first_s), (_, second_s) = absent
+    assert first_s < 23 < 25 < second_s
+    assert sum(held.volume for held in whole.person.holds(SAME_BROKER)) == 2 * (LOT - part)
     assert verify(whole.log.read_all()).is_identical

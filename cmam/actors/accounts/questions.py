@@ -21,7 +21,7 @@ from cmam.clock import SECOND_US
 from cmam.domain.belief.belonging import position_of
 from cmam.domain.belief.holdings import with_trailed
 from cmam.domain.belief.nameless import lacks_name, told_by_name
-from cmam.domain.events import Event, ExecutionSeen, Reconciled, TrailingStopMoved
+from cmam.domain.events import Event, ExecutionSeen, Reconciled, RequestRefused, TrailingStopMoved
 from cmam.domain.repair.twins import Seen, seen
 from cmam.domain.turns import absences
 from cmam.domain.values.ids import PositionId, SymbolId
@@ -78,6 +78,7 @@ class Questions:
         self._executed_us = 0
         self._quiet_at_us = 0
         self._asked_us = 0
+        self._begun_us = 0
         self._restless_answers = 0
         self._looks_put_off = 0
         self._trailed: dict[PositionId, tuple[int, TrailingStopMoved]] = {}
@@ -123,13 +124,14 @@ class Questions:
             self.seen_before = seen(desk.view)
             self._early = [*self._held, *self._early]
             self._held.clear()
+        self._begun_us = desk.ports.clock.now()
         self._preparation = Preparation(
             desk.view,
             listing=listing,
             kind=kind,
             leads=desk.leads,
             needs_worth=desk.leads or self._is_guarded(),
-            now_us=desk.ports.clock.now(),
+            now_us=self._begun_us,
             offset_ms=self._offset_ms(),
             is_live=desk.ports.is_live,
             settle_us=desk.ports.settle_us,
@@ -326,6 +328,8 @@ class Questions:
     def _go_on(self, preparation: Preparation, found: Found) -> None:
         desk, (facts, questions) = self._desk, found
         for fact in facts:
+            if isinstance(fact, Reconciled) and fact.looked_up:
+                fact = self._proving_from_question(fact)
             is_baseline = isinstance(fact, Reconciled) and not desk.view.has_reconciled
             self.lacks_baseline = self.lacks_baseline or is_baseline
             desk.fact(fact, then=((desk.name, m.BaselineKept()),) if is_baseline else ())
@@ -333,6 +337,12 @@ class Questions:
         self._ask(questions)
         if preparation.is_done:
             self._prepared(preparation)
+
+    def _proving_from_question(self, fact: Reconciled) -> Reconciled:
+        """The same look; what it leaves out is absent where the settling time was over as it was begun, however long
+        its answers were on their way."""
+        elapsed_us = max(0, self._desk.ports.clock.now() - self._begun_us)
+        return replace(fact, settle_us=fact.settle_us + elapsed_us)
 
     def _wait_with(self, preparation: Preparation) -> None:
         """Be reminded when the patience is over with which a preparation waits."""
@@ -402,8 +412,8 @@ class Questions:
         return board.clock(board.feed_of(self._desk.view.account)).offset_ms
 
     def executed(self, fact: Event) -> None:
-        """Note that something was executed just now, or that a stop has trailed."""
-        if isinstance(fact, ExecutionSeen):
+        """Note that something was executed just now, or refused, or that a stop has trailed."""
+        if isinstance(fact, ExecutionSeen | RequestRefused):
             self._executed_us = self._desk.ports.clock.monotonic()
         elif isinstance(fact, TrailingStopMoved):
             self._trailed[fact.position] = (self._desk.ports.clock.monotonic(), fact)

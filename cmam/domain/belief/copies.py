@@ -321,6 +321,8 @@ class Copy:
     """The fraction of 1/100 unit that it is to grow by and has asked for nowhere, while it waits."""
     restored: Restored | None = None
     """What a log that was restored from a backup knew of it."""
+    refused_part: Volume = Volume(0)
+    """How much of it was asked to be closed and refused since the last look: a server may have done it all the same."""
 
     @property
     def is_idle(self) -> bool:

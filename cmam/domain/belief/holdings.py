@@ -21,6 +21,7 @@ from cmam.domain.values.rules.sight import (
     ACCEPTED_ALONE,
     ACCEPTED_BEFORE,
     ACCEPTED_ONCE,
+    ACCEPTED_SHOW_AHEAD,
     CLOSED_STAYS,
     DEALS_OPEN,
     ENDS_OPEN_NOTHING,
@@ -276,9 +277,12 @@ def take_dealt(view: AccountView, seen: Position, deal: Deal, at_us: int, *, is_
 
 
 def note_ahead(view: AccountView, event: ExecutionSeen, former: Mapping[PositionId, Position]) -> AccountView:
-    """Note by how much the event of a protective order shows a position moved: by a deal that has yet to be told."""
+    """Note by how much the event of an order that has executed nothing, be it protective or just accepted, shows a
+    position moved: by a deal that has yet to be told."""
     order, seen = event.order, event.position
-    if seen is None or order is None or order.type is not OrderType.PROTECTION or event.deal is not None:
+    if seen is None or order is None or event.deal is not None:
+        return view
+    if order.type is not OrderType.PROTECTION and view.rules < ACCEPTED_SHOW_AHEAD:
         return view
     moved = _signed(view.positions.get(seen.position)) - _signed(former.get(seen.position))
     if not moved or order.executed_volume or view.rules < SHOWN_AHEAD:

@@ -65,11 +65,13 @@ def looks_due(view: AccountView, settle_us: int) -> Due:
             else:
                 history = _first(history, moment)
     for copy in restless(view.copies):
+        if copy.refused_part and copy.is_wanted:
+            refresh = _first(refresh, copy.close_at_us or view.at_us)
         if copy.doubt:
             if _is_of_order(copy):
                 history = _first(history, view.at_us)
             else:
-                refresh = view.at_us
+                refresh = _first(refresh, view.at_us)
     return Due(readback, history, refresh)
 
 

@@ -35,7 +35,7 @@ def ending(copies: Mapping[CopyKey, Copy]) -> Collection[Copy]:
 
 
 def is_restless(copy: Copy) -> bool:
-    """Whether a copy waits, rests as an order, is refused, is in doubt, lacks a target, or has a moment of its own.
+    """Whether a copy waits, rests as an order, was refused, is in doubt, lacks a target, or has a moment of its own.
 
     One that is being opened awaits its levels from its fill on: hundreds may wait for a store that takes nothing.
     """
@@ -47,6 +47,7 @@ def is_restless(copy: Copy) -> bool:
         or copy.ahead_since_us
         or copy.trouble
         or copy.doubt
+        or copy.refused_part
         or copy.left_out is not None
         or (copy.order is not None and not copy.ended_order)
     )

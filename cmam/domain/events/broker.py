@@ -124,9 +124,10 @@ class Reconciled(Event):
     `deals` and `past_orders` are those of the gap. `looked_up` is set when this was asked so late that it proves what
     became of requests: of those that a snapshot shows, and where the order history was asked too, of all others by the
     absence of their orders in it. `covers_from_ms` is how far back that history reaches in the broker's time, and 0
-    without one; `settle_us` how long an order may be under way before its absence proves anything. `quiet` says that
-    nothing happened around the question, so that this is newer than all that is known, whatever its times say: a
-    broker's clock may step. `doubted` are positions known to be open, and `doubted_orders` orders known to rest, that
+    without one; `settle_us` how long before this a request must have moved last for its absence to prove anything: as
+    long as an order may be under way, and as the look itself was. `quiet` says that nothing happened around the
+    question, so that this is newer than all that is known, whatever its times say: a broker's clock may step.
+    `doubted` are positions known to be open, and `doubted_orders` orders known to rest, that
     it leaves out and that still count: nothing else says yet that they are gone.
     """
 

@@ -185,6 +185,7 @@ def refresh_copies(view: AccountView, deals: tuple[Deal, ...]) -> AccountView:
             doubt=False if copy.order is None or copy.ended_order or copy.order in view.orders else copy.doubt,
             retry_at_us=0 if copy.wait is None else copy.retry_at_us,
             close_at_us=0,
+            refused_part=Volume(0),
         )
         view = put(view, copy)
     for symbol in sorted({copy.symbol for copy in view.copies.values() if copy.share}):

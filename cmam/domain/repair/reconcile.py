@@ -25,7 +25,7 @@ from cmam.domain.values.changes import Change
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import AccountId, LinkId, SourceKey, StoreId, SymbolId, order_source, position_source
 from cmam.domain.values.naming import read_label
-from cmam.domain.values.quantities import Quote, price_text, units_text
+from cmam.domain.values.quantities import Quote, Volume, price_text, units_text
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules.opens import NEVER_OUT
 from cmam.domain.wanted import targets
@@ -177,9 +177,10 @@ def _of_copy(
 
 def _at_once(view: AccountView, copy: Copy) -> AccountView:
     """What a copy needs is asked without regard to when it is asked for again."""
-    if not copy.retry_at_us and not copy.close_at_us:
+    if not (copy.retry_at_us or copy.close_at_us or copy.refused_part):
         return view
-    return replace(view, copies={**view.copies, copy.key: replace(copy, retry_at_us=0, close_at_us=0)})
+    freed = replace(copy, retry_at_us=0, close_at_us=0, refused_part=Volume(0))
+    return replace(view, copies={**view.copies, copy.key: freed})
 
 
 _OF_COMMANDS: Mapping[CommandKind, tuple[FindingKind, Remedy]] = {

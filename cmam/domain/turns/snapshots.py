@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, ExecutionSeen
 from cmam.domain.turns import absences
@@ -19,9 +20,12 @@ Heard = tuple[Event, bool]
 
 
 def differs(view: AccountView, positions: Iterable[Position], orders: Iterable[Order]) -> bool:
-    """Whether a snapshot says anything that is not believed already; what positions cost and bind is told apart."""
+    """Whether a snapshot says anything that is not believed already, or is to be heard for what it does not say; what
+    positions cost and bind is told apart."""
     shown = {position.position: position for position in positions if position.volume > 0}
     resting = {order.order: order for order in orders if order.is_resting}
+    if any(copy.refused_part for copy in restless(view.copies)):
+        return True  # of which it says what is left
     if absences.is_any(view) or shown.keys() != view.positions.keys() or resting.keys() != view.orders.keys():
         return True
     return any(_terms(position) != _terms(view.positions[key]) for key, position in shown.items()) or any(

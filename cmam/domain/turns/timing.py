@@ -179,7 +179,8 @@ def _refusal(copy: Copy, since: str, rules: int) -> str:
 def _is_over(view: AccountView, copy: Copy) -> bool:
     """Whether what was refused is not even asked for any more: the leader has undone what it was for, or the net of a
     share has turned. While requests are under way it is as it was."""
-    if copy.retry_at_us or copy.close_at_us or copy.doubt or view.health is not Health.RECONCILED:
+    is_waiting = copy.retry_at_us or copy.close_at_us or copy.doubt or copy.refused_part
+    if is_waiting or view.health is not Health.RECONCILED:
         return False
     if any(intent.command.symbol == copy.symbol for intent in view.intents.values()):
         return f"{TROUBLE}{copy.link} {copy.source}" not in view.alerts

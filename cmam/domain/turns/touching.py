@@ -193,9 +193,11 @@ _ADDING = (CommandKind.ADD, CommandKind.OPEN, CommandKind.PLACE)
 
 
 def _reach(before: AccountView, was: Copy) -> tuple[int, int]:
-    """From where to where requests of ours whose outcome is unknown can have moved a volume, all together."""
+    """From where to where requests of ours whose outcome is unknown, and closes that were refused and may have been
+    done all the same, can have moved a volume, all together."""
     asked = [intent.command for intent in before.intents_of(was.key)]
     least = was.volume - sum(command.volume for command in asked if command.kind is CommandKind.CLOSE)
+    least -= was.refused_part
     return least, was.volume + sum(command.volume for command in asked if command.kind in _ADDING)
 
 

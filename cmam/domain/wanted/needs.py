@@ -127,6 +127,8 @@ def _reduction(nets: Nets, copy: Copy, position: Position) -> Command | None:
         if copy.share:
             return _close_share(view, copy, position)
         return _part_or_whole(view, copy, position, position.volume)
+    if copy.refused_part:
+        return None  # it may have been done all the same: the look that is due says so
     spec = view.specs.get(copy.symbol)
     excess = None if spec is None else _excess(nets, spec, copy)
     if not excess:

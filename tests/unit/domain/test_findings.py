@@ -143,6 +143,8 @@ def test_what_nobody_asked_for_is_told_from_what_is_under_way_or_waits_for_its_n
     assert unasked(pair.view, pair.now_us) == {}
     pair.refuse("TRADING_BAD_VOLUME", temporary=True)
     assert unasked(pair.view, pair.now_us) == {}
+    assert unasked(pair.view, pair.now_us + LATER_US) == {}  # what is left is read first
+    pair.view = replace(pair.view, copies={key: replace(pair.view.copies[key], refused_part=Volume(0))})
     again = unasked(pair.view, pair.now_us + LATER_US)
     assert list(again) == [key]
     assert list(still_unasked(first, again)) == []

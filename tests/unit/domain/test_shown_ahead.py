@@ -9,10 +9,11 @@ import pytest
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen
 from cmam.domain.folds.account import evolve
-from cmam.domain.values.ids import DealId
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import DealId, PositionId, position_source
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.rules.newest import RULES
-from cmam.domain.values.rules.sight import ENDS_OPEN_NOTHING, SHOWN_AHEAD
+from cmam.domain.values.rules.sight import ACCEPTED_SHOW_AHEAD, ENDS_OPEN_NOTHING, SHOWN_AHEAD
 from cmam.domain.values.trades import AccountType, ExecutionKind, OrderStatus
 from tests.factories import LOT, Pair, a_view, price
 
@@ -89,3 +90,54 @@ def test_the_end_of_an_order_that_is_told_again_opens_nothing(rules: int, held: 
     view = _heard(view, replace(over, position=replace(over.position, updated_ms=0)))
     assert _held(view) == []
     assert _held(_heard(view, end)) == held
+
+
+def _executed(pair: Pair, number: int) -> list[ExecutionSeen]:
+    """The broker carries out what was asked under a number, a millisecond later; its acceptance shows what it held."""
+    pair.now_us += 1_000
+    intent = next(intent for intent in pair.sent if intent.seq == number)
+    held = pair.held[pair.copy.position or PositionId(0)]
+    events = [event for event in pair.events_of(intent) if isinstance(event, ExecutionSeen)]
+    return [replace(events[0], position=held), *events[1:]]
+
+
+@pytest.mark.parametrize(
+    ("rules", "asked", "held"), [(RULES, [LOT, LOT], 2 * LOT), (ACCEPTED_SHOW_AHEAD - 1, [LOT], LOT)]
+)
+def test_a_close_that_an_add_shows_before_it_is_told_counts_once(rules: int, asked: list[int], held: int) -> None:
+    """Two lots, one is added and two of the three are closed: the close of one is done, the add is, the acceptance of
+    which shows one lot, and only then the close is told. Two lots are held and one more is closed; by the rules of
+    before one was believed to be held, and once a look showed two, the other was a person's and stayed."""
+    pair = Pair(view=replace(a_view(), rules=rules))
+    pair.opens(2 * LOT)
+    pair.answer()
+    pair.grows(2 * LOT, 3 * LOT)
+    pair.reduces(3 * LOT, LOT)
+    pair.send()
+    closed, added = _executed(pair, 3), _executed(pair, 2)
+    for event in (*added, *closed):
+        pair.fact(event)
+    assert [one.volume for one in pair.commands if one.kind is CommandKind.CLOSE] == asked
+    assert _held(pair.view) == [held]
+
+
+@pytest.mark.parametrize(("rules", "held"), [(RULES, LOT), (ACCEPTED_SHOW_AHEAD - 1, 2 * LOT)])
+def test_an_add_that_a_close_shows_before_it_is_told_counts_once(rules: int, held: int) -> None:
+    """One lot of a net and another, of which the open is told only after the close of the first: the net is one lot. It
+    was two until the next look, and the close of two was asked for, again and again."""
+    pair = Pair(view=replace(a_view(kind=AccountType.NETTED), rules=rules))
+    pair.opens(LOT)
+    pair.answer()
+    second = PositionId(600)
+    pair.opens(LOT, source=position_source(second), position=second)
+    pair.closes(LOT)
+    pair.send()
+    (opening, closing) = pair.waiting
+    pair.now_us += 1_000
+    opened = pair.events_of(opening)
+    (shown,) = pair.held.values()
+    pair.now_us += 1_000
+    closed = [event for event in pair.events_of(closing) if isinstance(event, ExecutionSeen)]
+    for event in (replace(closed[0], position=shown), *closed[1:], *opened):
+        pair.fact(event)
+    assert _held(pair.view) == [held]

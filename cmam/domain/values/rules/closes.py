@@ -41,3 +41,11 @@ may make a net pass. A copy had both for life as they were when it was opened.""
 OPENS_AS_TURNED = 16
 """What is refused out of session is asked for again when the market opens, also where a zone's clock is set past the
 opening, or back to before the end of a session; it was asked for up to a quarter of an hour later."""
+
+# --- 17 ---------------------------------------------------------------------------------------------------------------
+
+REFUSED_PARTS_ARE_READ = 17
+"""Before the close of a part that was refused is asked for again, a look tells how much is left: a server may have done
+it all the same. It was closed twice where the execution was not told, and where that was told behind the refusal it was
+a person's, so that the copy followed with a smaller part and another part of it was closed.
+"""

@@ -241,3 +241,11 @@ PROOFS_ARE_APART = 16
 shows, and nothing of opens. A close that was lost waited for a history that an open on its account needed, for as long
 as the server refused it.
 """
+
+# --- 17 ---------------------------------------------------------------------------------------------------------------
+
+ACCEPTED_SHOW_AHEAD = 17
+"""A position that the acceptance of an order shows moved has been moved by a deal that is yet to be told. Told behind
+the fill of that order, the deal counted once more: a position was taken for larger than it was until the next look, and
+closes of more than was held were asked for; or it counted as undone, and what a person was taken to have added stayed.
+"""

@@ -1,0 +1,160 @@
+"""A broker's books as values: what a request makes of them, and what is told of it; nothing is ever changed in place.
+
+The sequences of events are those of the open-api facts (A, J to M). A close of more than is held is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from cmam.domain.events import ExecutionSeen, IntentRecorded
+from cmam.domain.values.commands import Command, CommandKind
+from cmam.domain.values.ids import DealId, IntentId, OrderId, PositionId
+from cmam.domain.values.quantities import Price, Side, Volume
+from cmam.domain.values.trades import (
+    CloseDetail,
+    Deal,
+    ExecutionKind,
+    Order,
+    OrderStatus,
+    OrderType,
+    Position,
+    PositionStatus,
+    TimeInForce,
+)
+
+PRICE = Price(110_000_000)
+
+
+@dataclass(frozen=True)
+class Books:
+    """What a broker holds of one account, and what it remembers: all orders and deals, the oldest first, and which
+    requests it has carried out."""
+
+    netted: bool = False
+    positions: Mapping[PositionId, Position] = field(default_factory=dict)
+    orders: tuple[Order, ...] = ()
+    deals: tuple[Deal, ...] = ()
+    done: tuple[IntentId, ...] = ()
+    changed_us: int = 0
+    last: int = 7_000
+
+    def carried_out(self, intent: IntentRecorded, now_us: int) -> tuple[Books, tuple[ExecutionSeen, ...] | str]:
+        """The books after a request, and its events; or as they are, and the code with which it is refused."""
+        command, position = intent.command, intent.command.position
+        if position is not None and position not in self.positions:
+            return self, "POSITION_NOT_FOUND"
+        is_close = command.kind is CommandKind.CLOSE
+        if is_close and position is not None and command.volume > self.positions[position].volume:
+            return self, "TRADING_BAD_VOLUME"
+        books = replace(self, done=(*self.done, intent.intent), changed_us=now_us)
+        if command.kind is CommandKind.AMEND_PROTECTION:
+            assert position is not None
+            return books._amended(intent, self.positions[position], now_us // 1_000)
+        return books._dealt(intent, now_us // 1_000)
+
+    def _amended(self, intent: IntentRecorded, held: Position, now_ms: int) -> tuple[Books, tuple[ExecutionSeen, ...]]:
+        command = intent.command
+        had = held.stop is not None or held.target is not None
+        held = replace(held, stop=command.stop, target=command.target, trailing=command.trailing, updated_ms=now_ms)
+        kind = ExecutionKind.ORDER_REPLACED if had else ExecutionKind.ORDER_ACCEPTED
+        told = _protective(held, kind, now_ms, intent.intent, is_server=False)
+        return replace(self, positions={**self.positions, held.position: held}), (told,)
+
+    def _dealt(self, intent: IntentRecorded, now_ms: int) -> tuple[Books, tuple[ExecutionSeen, ...]]:
+        command, is_close = intent.command, intent.command.kind is CommandKind.CLOSE
+        known = self._meant(command)
+        position = known or Position(
+            position=PositionId(self.last + 1),
+            symbol=command.symbol,
+            side=command.side,
+            volume=Volume(0),
+            price=PRICE,
+            label=command.label,
+            opened_ms=now_ms,
+        )
+        signed = position.volume * position.side.sign + command.volume * command.side.sign
+        is_less = command.side is not position.side
+        side = Side.BUY if signed > 0 else Side.SELL if signed < 0 else position.side
+        status = PositionStatus.OPEN if signed else PositionStatus.CREATED
+        after = replace(position, side=side, volume=Volume(abs(signed)), status=status, updated_ms=now_ms)
+        order = Order(
+            order=OrderId(self.last + 2),
+            symbol=command.symbol,
+            side=command.side,
+            type=OrderType.MARKET,
+            volume=command.volume,
+            position=position.position,
+            client_order_id=f"server-{self.last}" if is_close else intent.intent,
+            label=position.label if is_close else command.label,
+            closing=is_close,
+            time_in_force=TimeInForce.IOC,
+            relative_stop=command.relative_stop,
+            opened_ms=now_ms,
+            updated_ms=now_ms,
+        )
+        executed = replace(order, status=OrderStatus.FILLED, executed_volume=command.volume, execution_price=PRICE)
+        closing = CloseDetail(
+            entry_price=PRICE, gross=0, swap=0, commission=0, balance=1_000_000, closed_volume=command.volume
+        )
+        deal = Deal(
+            deal=DealId(self.last + 3),
+            order=order.order,
+            position=position.position,
+            symbol=command.symbol,
+            side=command.side,
+            volume=command.volume,
+            filled_volume=command.volume,
+            price=PRICE,
+            executed_ms=now_ms,
+            created_ms=now_ms,
+            close=closing if is_less else None,
+        )
+        name = intent.intent
+        before = position if known else replace(position, status=PositionStatus.CREATED)
+        told = [
+            ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=order, position=before, client_msg_id=name),
+            ExecutionSeen(
+                kind=ExecutionKind.ORDER_FILLED, order=executed, position=after, deal=deal, client_msg_id=name
+            ),
+        ]
+        if known is None and command.relative_stop is not None:
+            after = replace(after, stop=Price(PRICE - command.side.sign * command.relative_stop))
+            told.append(_protective(after, ExecutionKind.ORDER_ACCEPTED, now_ms, "", is_server=True))
+        elif after.stop is not None:
+            kind = ExecutionKind.ORDER_REPLACED if signed else ExecutionKind.ORDER_CANCELLED
+            ended = after if signed else replace(after, status=PositionStatus.CLOSED, closed_ms=now_ms)
+            told.append(_protective(ended, kind, now_ms, name if signed else "", is_server=True))
+        positions = {key: held for key, held in self.positions.items() if key != position.position}
+        if signed:
+            positions[position.position] = after
+        books = replace(
+            self,
+            positions=positions,
+            orders=(*self.orders, executed),
+            deals=(*self.deals, deal),
+            last=self.last + 3,
+        )
+        return books, tuple(told)
+
+    def _meant(self, command: Command) -> Position | None:
+        if command.position is not None:
+            return self.positions[command.position]
+        nets = (held for held in self.positions.values() if held.symbol == command.symbol)
+        return next(nets, None) if self.netted else None
+
+
+def _protective(held: Position, kind: ExecutionKind, now_ms: int, name: str, *, is_server: bool) -> ExecutionSeen:
+    order = Order(
+        order=OrderId(held.position + 100_000),
+        symbol=held.symbol,
+        side=held.side.opposite,
+        type=OrderType.PROTECTION,
+        volume=held.volume,
+        status=OrderStatus.CANCELLED if kind is ExecutionKind.ORDER_CANCELLED else OrderStatus.ACCEPTED,
+        closing=True,
+        position=held.position,
+        updated_ms=now_ms,
+    )
+    return ExecutionSeen(kind=kind, order=order, position=held, is_server_event=is_server, client_msg_id=name)

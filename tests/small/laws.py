@@ -1,0 +1,125 @@
+"""What must hold of a small world whatever happened: of each moment, and once all is over and was looked at again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from fractions import Fraction
+from itertools import product
+
+from cmam.domain.belief.copies import Copy, CopyKey
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import LinkId, PositionId, position_source
+from tests.small.world import Act, World, held_before, links_of, stop_of
+
+OPENS = (CommandKind.OPEN, CommandKind.ADD)
+STEP = 100_000
+
+
+def broken(world: World) -> str:
+    """What is wrong at any moment, in words; empty where nothing is."""
+    twice = [intent for intent, times in Counter(world.books.done).items() if times > 1]
+    if twice:
+        intents = {asked.intent: asked for asked, _ in world.asked}
+        if any(intents[one].command.kind.adds_risk or not intents[one].command.whole for one in twice):
+            return f"carried out twice: {twice}"
+    return ""
+
+
+def wrong_at_end(world: World) -> str:
+    """What is wrong once all is over."""
+    if world.view.intents:
+        return f"still without an outcome: {list(world.view.intents)}"
+    if world.setting.netted:
+        return _wrong_net(world)
+    for key, wanted in _wanted(world).items():
+        held = sum(
+            int(held.volume)
+            for held in world.books.positions.values()
+            if held.label and held.label.endswith(f"{key[0]}.{key[1]}")
+        )
+        if not _is_about(held, wanted):
+            return f"{key}: {held} is held, {_words(wanted)} is right"
+        copy = world.view.copies.get(key)
+        believed = int(copy.volume) if copy is not None else 0
+        if believed != held:
+            return f"{key}: {believed} is believed, {held} is held"
+        if copy is not None and (text := _wrong_stop(world, copy)):
+            return f"{key}: {text}"
+    return ""
+
+
+def _wrong_stop(world: World, copy: Copy) -> str:
+    held = world.books.positions.get(copy.position) if copy.position is not None else None
+    right = stop_of(world.setting.acts, int(copy.leader_position or 0))
+    if held is None or held.stop == right:
+        return ""
+    return f"its stop is {held.stop}, {right} is right"
+
+
+def _wrong_net(world: World) -> str:
+    wanted = _wanted(world)
+    nets = {sum(parts) for parts in product(*wanted.values())}
+    net = sum(held.volume * held.side.sign for held in world.books.positions.values())
+    if not _is_about(net, nets):
+        return f"the net is {net}, {_words(nets)} is right"
+    ledger = sum(copy.volume * copy.side.sign for copy in world.view.copies.values())
+    if ledger != net:
+        return f"the shares come to {ledger}, the net is {net}"
+    for key, right in wanted.items():
+        copy = world.view.copies.get(key)
+        share = int(copy.volume) * copy.side.sign if copy is not None else 0
+        lent = STEP if share > 0 else -STEP  # what shares have too much together may be closed of one of them
+        if not _is_about(share, right) and not (len(wanted) > 1 and _is_about(share + lent, right)):
+            return f"{key}: its share is {share}, {_words(right)} is right"
+    return ""
+
+
+def _wanted(world: World) -> dict[CopyKey, set[Fraction]]:
+    """What each copy may hold in the end, signed on a net: what was done of the opens and adds asked for it, and of
+    that what the leader's later parts leave; or what the leader has."""
+    acts = world.setting.acts
+    found: dict[CopyKey, set[Fraction]] = {}
+    for link in links_of(world.setting):
+        for position in sorted({act.position for act in acts}):
+            found[(link, position_source(PositionId(position)))] = _sums(world, link, position)
+    return found
+
+
+def _sums(world: World, link: LinkId, position: int) -> set[Fraction]:
+    source, acts = position_source(PositionId(position)), world.setting.acts
+    side = next(act.side for act in acts if act.position == position)
+    first = {intent.intent: (intent, told) for intent, told in reversed(world.asked)}
+    sums = {Fraction(0)}
+    for intent, told in first.values():
+        is_of_copy = (intent.link, intent.source) == (link, source) and intent.command.kind in OPENS
+        if not is_of_copy or intent.command.side is not side or intent.intent not in world.books.done:
+            continue
+        more = intent.command.volume * _left(acts, position, told)
+        sums = {one + more for one in sums}
+    sign = side.sign if world.setting.netted else 1
+    copied = held_before(acts, len(acts))[position] * Fraction(links_of(world.setting)[link].settings["volume.amount"])
+    return {one * sign for one in (*sums, copied)}
+
+
+def _left(acts: tuple[Act, ...], position: int, told: int) -> Fraction:
+    """Which part the leader leaves of what was asked for after so many of his acts."""
+    left = Fraction(1)
+    for number, act in enumerate(acts):
+        if act.position == position and number >= told and act.what in (ChangeKind.REDUCED, ChangeKind.CLOSED):
+            before = held_before(acts, number)[position]
+            left *= Fraction(before - act.volume, before) if act.what is ChangeKind.REDUCED else 0
+    return left
+
+
+def _is_about(held: int, right: Iterable[Fraction]) -> bool:
+    """Whether it is that, or between that and what the leader has, where something asked for came to nothing; what is
+    less than a step above it is kept, for whole steps alone can be closed."""
+    amounts = [abs(one) for one in right]
+    is_its_side = held == 0 or any(one * held > 0 for one in right)
+    return is_its_side and min(amounts) <= abs(held) < max(amounts) + STEP
+
+
+def _words(right: Iterable[Fraction]) -> str:
+    return " or ".join(str(round(float(one))) for one in sorted(right))

@@ -1,0 +1,80 @@
+"""The small worlds by name: a few things that a leader does, before a hedged follower and before netted ones.
+
+Volumes are such that what is added, closed and left is alike: only then can one be taken for the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.quantities import Side
+from tests.small.books import PRICE
+from tests.small.world import MINI, Act, Setting
+
+OTHER = 600
+"""The leader's second position."""
+
+
+def _opens(minis: int, **more: int | Side) -> Act:
+    return Act(ChangeKind.OPENED, minis * MINI, **more)  # type: ignore[arg-type]  # of the field that it names
+
+
+def _adds(minis: int) -> Act:
+    return Act(ChangeKind.GREW, minis * MINI)
+
+
+def _closes_part(minis: int, position: int = 500) -> Act:
+    return Act(ChangeKind.REDUCED, minis * MINI, position)
+
+
+def _closes(position: int = 500) -> Act:
+    return Act(ChangeKind.CLOSED, 0, position)
+
+
+def _stops(pips: int) -> Act:
+    return Act(ChangeKind.PROTECTED, stop=PRICE - pips * 10_000)
+
+
+HEDGED: Mapping[str, tuple[Act, ...]] = {
+    "open": (_opens(10),),
+    "open, close": (_opens(10), _closes()),
+    "open, part": (_opens(10), _closes_part(4)),
+    "open, add": (_opens(10), _adds(4)),
+    "open, stop, stop": (_opens(10), _stops(50), _stops(40)),
+    "open, add, part of the old": (_opens(8), _adds(4), _closes_part(8)),
+    "open, add, part of both": (_opens(8), _adds(4), _closes_part(6)),
+    "open, add, stop": (_opens(8), _adds(4), _stops(50)),
+    "open, part, stop": (_opens(8), _closes_part(4), _stops(50)),
+    "open, part, part": (_opens(8), _closes_part(4), _closes_part(2)),
+    "open, part, add": (_opens(8), _closes_part(4), _adds(4)),
+    "open, part, close": (_opens(8), _closes_part(4), _closes()),
+    "open, add, close": (_opens(8), _adds(4), _closes()),
+    "open, add, add, part": (_opens(4), _adds(4), _adds(4), _closes_part(6)),
+    "open, part, add, part": (_opens(8), _closes_part(4), _adds(4), _closes_part(4)),
+    "open, add, part, add": (_opens(8), _adds(4), _closes_part(6), _adds(6)),
+    "open, add, part, part": (_opens(8), _adds(4), _closes_part(6), _closes_part(3)),
+}
+NETTED: Mapping[str, tuple[Act, ...]] = {
+    "two": (_opens(10), _opens(6, position=OTHER)),
+    "two, one closes": (_opens(10), _opens(6, position=OTHER), _closes()),
+    "two, both close": (_opens(4), _opens(4, position=OTHER), _closes(), _closes(OTHER)),
+    "two sides, one closes": (_opens(4), _opens(6, position=OTHER, side=Side.SELL), _closes()),
+    "two, parts of both": (_opens(4), _opens(4, position=OTHER), _closes_part(2), _closes_part(2, OTHER)),
+    "open, part": HEDGED["open, part, close"][:2],
+    "open, close": HEDGED["open, close"],
+    "open, add, part": (_opens(8), _adds(4), _closes_part(4)),
+    "open, part, close": HEDGED["open, part, close"],
+}
+PROFILES = ("1", "1")
+"""The amounts of two profiles that follow the same leader on one account."""
+
+
+def hedged(name: str, *, faults: int = 1, **more: bool) -> Setting:
+    """A world of a hedged follower."""
+    return Setting(HEDGED[name], faults=faults, **more)  # type: ignore[arg-type]  # of the field that it names
+
+
+def netted(name: str, *, faults: int = 1, amounts: tuple[str, ...] = ("1",), **more: bool) -> Setting:
+    """A world of a netted follower, of one profile or of more. What is refused there and done is left out."""
+    return Setting(NETTED[name], True, amounts, faults, lies=False, **more)  # type: ignore[arg-type]  # as above
