@@ -20,7 +20,7 @@ from cmam.actors.status import StatusBoard
 from cmam.clock import SECOND_US, Clock, SystemClock
 from cmam.config.home import LIVED_BY, Home, HomeRefused
 from cmam.config.identity import StoreName
-from cmam.config.settings import Problem, Settings
+from cmam.config.settings import Problem, Settings, SettingsInvalid
 from cmam.config.settings_file import load_settings, settings_in_need
 from cmam.credentials.secrets_file import SecretsRefused, SecretStore, open_secrets
 from cmam.domain.belief.view import AccountView
@@ -272,9 +272,13 @@ def settings_of(home: Home) -> Settings:
 def settings_to_close(home: Home) -> tuple[Settings, tuple[Problem, ...]]:
     """What a flatten needs of the settings, with the faults that it goes by; raises SettingsInvalid for one it cannot.
 
-    Only what names the broker and the secrets: a slip in anything else must not keep positions open.
+    Only what names the broker and the secrets: a slip in anything else must not keep positions open. Where the file
+    cannot be read as a whole, the log knows what was configured last.
     """
-    return settings_in_need(home, os.environ, TO_CLOSE)
+    try:
+        return settings_in_need(home, os.environ, TO_CLOSE)
+    except SettingsInvalid:
+        return settings_in_need(home, os.environ, TO_CLOSE, read_registry(home).api)
 
 
 def settings_to_refresh(home: Home) -> tuple[Settings, tuple[Problem, ...]]:

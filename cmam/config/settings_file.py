@@ -17,6 +17,9 @@ from cmam.config.settings import Problem, Settings, SettingsInvalid, as_document
 FILE_BYTES_MAX = 1_000_000
 """Far more than all settings with their notes."""
 
+FILE = "settings.toml"
+"""The name of a fault that is the whole file's."""
+
 BOTH = {"CMAM_HOST": ("live_host", "demo_host"), "CMAM_PORT": ("live_port", "demo_port")}
 """Variables that speak of both environments at once, like the options --host and --port."""
 
@@ -28,12 +31,20 @@ def load_settings(home: Home, environment: Mapping[str, str]) -> Settings:
 
 
 def settings_in_need(
-    home: Home, environment: Mapping[str, str], needed: Collection[str]
+    home: Home, environment: Mapping[str, str], needed: Collection[str], recorded: Mapping[str, str] | None = None
 ) -> tuple[Settings, tuple[Problem, ...]]:
     """What holds now, for what must not wait until a slip is mended: faults in what is not `needed` come back beside
-    it, with the default in their place. Raises SettingsInvalid for the others, and where the file cannot be read."""
-    values, sources = _over(environment, *_stored(home))
+    it, with the default in their place. Raises SettingsInvalid for the others, and where the file cannot be read,
+    unless settings that a person had once are `recorded`: then the file is a fault like the others."""
     passed: list[Problem] = []
+    try:
+        stored = _stored(home)
+    except SettingsInvalid as unreadable:
+        if not recorded:
+            raise
+        passed += unreadable.problems
+        stored = dict(recorded), {name: f"{name} as `cmam api configure` last recorded it" for name in recorded}
+    values, sources = _over(environment, *stored)
     while True:
         try:
             return check(values, sources=sources), tuple(passed)
@@ -94,7 +105,7 @@ def _stored(home: Home) -> tuple[dict[str, Any], dict[str, str]]:
         return {}, {}
     except (OSError, ValueError, RecursionError) as error:  # no UTF-8, no TOML, a number of thousands of digits
         found = refusal(error, home.settings) if isinstance(error, OSError) else str(error)
-        problem = Problem("settings.toml", found, "a readable TOML file", str(home.settings))
+        problem = Problem(FILE, found, "a readable TOML file", str(home.settings))
         raise SettingsInvalid((problem,)) from None
     return values, {name: f"{name} in {home.settings}" for name in values}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,15 +138,15 @@ def test_flatten_without_a_running_copier_starts_one_for_just_that(person: Perso
 
 
 def test_flatten_that_can_only_latch_says_what_it_did_not_do(person: Person, market: Market) -> None:
-    """With a settings file that nobody can read no cmam can be started: it is latched, nothing is closed, and both are
-    said; the same command finishes it once the file is whole."""
+    """Where the settings name no port no cmam can be started: it is latched, nothing is closed, and both are said; the
+    same command finishes it once that is mended."""
     with running(person) as process:
         _copied(market, person)
         process.kill()
         process.wait()
     settings = person.home / "settings.toml"
     whole = settings.read_text()
-    settings.write_text(whole + 'demo_port = "x\n')
+    settings.write_text(re.sub("demo_port = .*", "demo_port = 0", whole))
     said = person.types("flatten", "main", "--yes", "--json")
     assert said.code == 2
     assert "settings.toml" in said.err
@@ -156,6 +157,23 @@ def test_flatten_that_can_only_latch_says_what_it_did_not_do(person: Person, mar
     settings.write_text(whole)
     assert len(market.holds(SAME_BROKER)[0]) == 1
     assert person.types("flatten", "main", "--yes").code == 0
+    assert market.holds(SAME_BROKER) == ((), ())
+
+
+@pytest.mark.parametrize("way", [(), ("--direct",)])
+def test_a_flatten_needs_no_settings_file(person: Person, market: Market, way: tuple[str, ...]) -> None:
+    """One that is no TOML any more is told, and what was configured last is on record: positions do not wait for it."""
+    with running(person) as process:
+        _copied(market, person)
+        process.kill()
+        process.wait()
+    settings = person.home / "settings.toml"
+    whole = settings.read_text()
+    settings.write_text('demo_port = "x\n')
+    said = person.types("flatten", "main", "--yes", *way)
+    settings.write_text(whole)  # who looks at the broker here needs it
+    assert said.code == 0, said.err
+    assert "Closing goes on with what `cmam api configure` last recorded (127.0.0.1:" in said.err
     assert market.holds(SAME_BROKER) == ((), ())
 
 

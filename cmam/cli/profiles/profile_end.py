@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import click
@@ -13,23 +14,36 @@ from cmam.cli.face.verbs import Verb, carry_out, face
 from cmam.cli.running.target import live_rows
 
 
+def close_or_leave(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand the flags `closes` and `leaves` on as one word, `copies`; both are refused."""
+
+    @wraps(command)
+    def chosen(*, closes: bool, leaves: bool, **others: Any) -> Any:
+        if closes and leaves:
+            raise click.UsageError("say --close or --leave, not both.")
+        return command(copies="close" if closes else "leave" if leaves else None, **others)
+
+    return chosen
+
+
 def ending_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What becomes of live copies: the options of everything that ends a profile."""
+    chosen = close_or_leave(command)
     for option in (
         click.option("--yes", is_flag=True, help="Do not ask; without --close, copies are left."),
         click.option(
             "--keep-pendings", is_flag=True, help="Copied orders that rest stay too, instead of being cancelled."
         ),
-        click.option("--close", "copies", flag_value="close", help="Close its live copies."),
+        click.option("--close", "closes", is_flag=True, help="Close its live copies."),
         click.option(
             "--leave",
-            "copies",
-            flag_value="leave",
+            "leaves",
+            is_flag=True,
             help="Leave its live copies open at the broker, where nobody manages them.",
         ),
     ):
-        command = option(command)
-    return command
+        chosen = option(chosen)
+    return chosen
 
 
 @click.command(cls=Verb)

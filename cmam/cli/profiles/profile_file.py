@@ -12,6 +12,7 @@ import click
 from cmam.cli.face.exits import Exit, fail
 from cmam.cli.face.talk import is_interactive, print_json, say, say_remarks
 from cmam.cli.face.verbs import Verb, carry_out, face
+from cmam.cli.profiles.profile_end import close_or_leave
 
 VALUE_SHOWN_MAX = 60
 
@@ -20,9 +21,10 @@ VALUE_SHOWN_MAX = 60
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), metavar="FILE.toml")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only show the difference.")
-@click.option("--leave", "copies", flag_value="leave", help="Copies of followers that are taken out stay as they are.")
-@click.option("--close", "copies", flag_value="close", help="Copies of followers that are taken out are closed.")
+@click.option("--leave", "leaves", is_flag=True, help="Copies of followers that are taken out stay as they are.")
+@click.option("--close", "closes", is_flag=True, help="Copies of followers that are taken out are closed.")
 @click.option("--keep-pendings", is_flag=True, help="Their copied orders that rest stay too.")
+@close_or_leave
 def apply(file: Path, yes: bool, dry_run: bool, copies: str | None, keep_pendings: bool) -> None:
     """Make profiles as a file says: create, change or keep each; profiles it does not name stay as they are.
 

@@ -20,6 +20,8 @@ from cmam.clock import Clock
 from cmam.store.projection.attendant import Attendant
 
 END_S = 2.0
+END_MOVING_S = 4.0
+"""How long the end waits for who tells and still gets on: a Ctrl-C is answered within five seconds."""
 UNTOLD = (
     "What became of copies at the end was not all told here, since time ran out: `cmam audit copies` and `cmam audit "
     "decisions` have it."
@@ -37,7 +39,7 @@ class Beside:
         if self._teller is None:
             self._attendant = Attendant(home, clock, self._screen.start, stop_screen, "the live screen")
         else:
-            self._attendant = Attendant(home, clock, self._teller.start, name="what tells of copies here")
+            self._attendant = Attendant(home, clock, self._teller.start, self._teller.stop, "what tells of copies here")
 
     def tend(self) -> None:
         """Start it where none runs and its time has come; to be called several times a second."""
@@ -136,6 +138,22 @@ class Teller:
                 )
         finally:
             os.close(says)
+
+    def stop(self, child: subprocess.Popen[bytes], timeout_s: float) -> int:
+        """Let it tell the rest: so long, and once more as long while it gets on; then end it."""
+        assert child.stdin is not None
+        child.stdin.close()
+        waited_s = 0.0
+        while True:
+            before = self._position
+            try:
+                return child.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                self.hear()
+            waited_s += timeout_s
+            if self._position == before or waited_s >= END_MOVING_S:
+                child.kill()
+                return child.wait()
 
     def hear(self) -> None:
         """Take in how far the teller has come."""

@@ -243,10 +243,14 @@ def _alone(target: Mapping[str, Any], accounts: set[int], *, whole: bool, span_s
 def _settings() -> Settings:
     """What closing needs, with a word on what else is wrong."""
     from cmam import office
+    from cmam.config.settings_file import FILE
 
     settings, passed = office.settings_to_close(face().home)
+    live, demo = settings.api.live, settings.api.demo
+    last = f"what `cmam api configure` last recorded ({live.host}:{live.port} and {demo.host}:{demo.port})"
     for problem in passed:
-        say(f"! {problem}. Closing goes on with the default; mend it before the next start.")
+        instead = last if problem.name == FILE else "the default"
+        say(f"! {problem}. Closing goes on with {instead}; mend it before the next start.")
     return settings
 
 

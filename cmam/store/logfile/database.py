@@ -292,7 +292,11 @@ def _has_content(path: Path) -> bool:
 
 
 def _create(path: Path) -> None:
-    """Make an empty store beside its place and move it there: what stands under the name is whole at every moment."""
+    """Make an empty store beside its place and move it there: what stands under the name is whole at every moment.
+
+    It is written ahead once its tables are in the file: what a full disk leaves in a write-ahead log as the file is
+    closed, nobody is told of.
+    """
     fresh = path.with_name(f"{path.name}.new-{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -300,8 +304,8 @@ def _create(path: Path) -> None:
         os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         connection = _connect(fresh, "rw")
         try:
-            _write_ahead(connection, path)
             _make_tables(connection)
+            _write_ahead(connection, path)
         finally:
             connection.close()
         if path.exists():  # somebody else was quicker, and theirs may hold records already
@@ -309,18 +313,14 @@ def _create(path: Path) -> None:
         fresh.rename(path)
         sync_folder(path.parent)
     except OSError as error:
-        remove_with_parts(fresh)
         raise StoreUnavailable(
             f"The event store {path} cannot be made: {error.strerror or error}. Choose a folder that you may write "
             "with --home."
         ) from error
-    except sqlite3.Error as error:
-        remove_with_parts(fresh)
+    except STORE_FAULTS as error:
         raise explain(error, path) from error
     finally:
-        for part in ("", "-wal", "-shm"):
-            with suppress(OSError):
-                fresh.with_name(fresh.name + part).unlink(missing_ok=True)
+        remove_with_parts(fresh)
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:

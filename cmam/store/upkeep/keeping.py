@@ -135,7 +135,15 @@ def _copy(log: EventLog, path: Path) -> None:
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as target:
             log.connection.backup(target)
-            target.execute("PRAGMA journal_mode=DELETE").fetchone()  # one file, without a write-ahead log beside it
+            _make_one_file(target, path)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+
+
+def _make_one_file(connection: sqlite3.Connection, path: Path) -> None:
+    """Without a write-ahead log beside it; raises StoreUnavailable where the disk does not take that."""
+    try:
+        connection.execute("PRAGMA journal_mode=DELETE").fetchone()
     except sqlite3.Error as error:
         raise explain(error, path) from error
 
@@ -187,7 +195,7 @@ def restore(home: Path, path: Path, now_us: int, *, replace: bool = False) -> Re
             _copy(log, fresh)
             with closing(EventLog.open_file(fresh, _archive_of(home, path))) as restored:
                 note_restore(restored, result.head.position, now_us)
-                restored.connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+                _make_one_file(restored.connection, fresh)
     aside = _move_aside(place) if place.exists() else None
     exchanged(place).replace(place)
     place.chmod(0o600)
@@ -282,10 +290,13 @@ def _whole_or_not(place: Path, following: Path) -> Iterator[None]:
     """Say what SQLite has against it, as where the disk is full or somebody reads the log, and leave it as it was."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (*database.STORE_FAULTS, StoreUnavailable) as error:
         database.remove_with_parts(following)
-        found = explain(error, place)
-        raise type(found)(f"{found} Nothing was archived: end whoever reads it (cmam audit), and try again.") from error
+        found = error if isinstance(error, StoreUnavailable) else explain(error, place)
+        if not isinstance(found, StoreUnavailable):
+            raise found from error
+        again = "end whoever reads it (cmam audit), or make room, and try again"
+        raise StoreUnavailable(f"{found} Nothing was archived: {again}.") from error
 
 
 def _begin_next(log: EventLog, path: Path, now_us: int) -> None:
@@ -299,6 +310,7 @@ def _begin_next(log: EventLog, path: Path, now_us: int) -> None:
     recorder = database.open_for_writing(path, database.Durability.FULL)
     with closing(EventLog(recorder, path=path)) as fresh:
         fresh.connection.execute(sql, (log.position() + 1, APP, record.version, event.TOPIC, state))
+        fresh.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # moved alone; closing hides faults
 
 
 def _place_for(home: Path, place: Path, first: int, last: int) -> Path:

@@ -142,6 +142,27 @@ def test_what_could_not_be_told_at_the_end_is_said_to_be_elsewhere(home: Path, m
     assert screen.end() == ""
 
 
+@pytest.mark.parametrize(("looks", "said"), [(1, ""), (2, UNTOLD)])
+def test_the_end_waits_on_while_who_tells_gets_on(
+    home: Path, made: list[Child], monkeypatch: pytest.MonkeyPatch, looks: int, said: str
+) -> None:
+    """On a loaded machine it was ended in the middle of a line's work; one that gets on has a second span, no third."""
+    beside = Beside(home, ManualClock(), 7, is_live=False)
+    beside.tend()
+    left = [looks]
+
+    def wait(child: Child, timeout_s: float | None = None) -> int:
+        if signal.SIGKILL in child.signals or not left[0]:
+            return -signal.SIGKILL if child.signals else 0
+        left[0] -= 1
+        assert child.pipe is not None
+        say_place(child.pipe, 10 - left[0])
+        raise subprocess.TimeoutExpired(child.command, timeout_s or 0)
+
+    monkeypatch.setattr(Child, "wait", wait)
+    assert beside.end() == said
+
+
 def test_a_screen_that_dies_is_drawn_again(home: Path, made: list[Child], caplog: pytest.LogCaptureFixture) -> None:
     """What it showed last stood there for ever, and said that all was well."""
     clock = ManualClock()

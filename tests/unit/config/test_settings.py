@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmam.config.home import Home
-from cmam.config.settings import SettingsInvalid, as_document, check, notes
+from cmam.config.settings import Endpoint, SettingsInvalid, as_document, check, notes
 from cmam.config.settings_file import _toml_value, edit_settings, load_settings, settings_in_need
 
 
@@ -192,3 +192,17 @@ def test_a_slip_elsewhere_does_not_stop_what_is_urgent(home: Home) -> None:
     assert (settings.api.demo.host, settings.api.max_requests, settings.durability) == ("127.0.0.1", 50, "full")
     with pytest.raises(SettingsInvalid):
         settings_in_need(home, {"CMAM_DEMO_HOST": "https://x/"}, {"demo_host"})
+
+
+def test_a_file_that_cannot_be_read_gives_way_to_what_is_on_record(home: Home) -> None:
+    """As strings, as a log has them; without a record it is refused as ever, since nobody has named a host."""
+    home.prepare()
+    home.settings.write_text('demo_host = "x')
+    recorded = {name: str(value) for name, value in as_document(check({"demo_host": "127.0.0.1"})).items()}
+    settings, (problem,) = settings_in_need(home, {"CMAM_DEMO_PORT": "7"}, {"demo_host"}, recorded)
+    assert (settings.api.demo, problem.name) == (Endpoint("127.0.0.1", 7), "settings.toml")
+    assert settings == check({"demo_host": "127.0.0.1", "demo_port": 7})
+    with pytest.raises(SettingsInvalid):
+        settings_in_need(home, {}, {"demo_host"}, {})
+    with pytest.raises(SettingsInvalid, match="last recorded"):
+        settings_in_need(home, {}, {"demo_host"}, {"demo_host": "https://x/"})
