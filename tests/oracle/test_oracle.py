@@ -77,6 +77,13 @@ def test_the_last_part_of_what_a_copy_grows_by_is_kept_where_it_is_below_the_lea
     assert day.counts["grew: below_minimum"] == 1
 
 
+def test_levels_by_price_count_from_where_the_market_must_be_by_his_fill() -> None:
+    """His fill is told before the follower's market: the distances of seed 27006 are of neither quote that it has."""
+    day = OrderDay(27006)
+    day.run(2)
+    assert day.wrong == []
+
+
 @pytest.mark.parametrize("seed", [3, 6])
 def test_a_drawn_day_on_which_older_logs_are_put_back_does_nothing_twice(seed: int) -> None:
     """Killed and restored from a backup, again and again; 3 has copies in parts, 6 rows for single symbols."""
