@@ -58,6 +58,8 @@ class OrderDay(Day):
     _now: dict[str, Account]
     """What followers are at the quotes after the market has moved; `_before` has those until then."""
     _is_unclear: bool
+    _led: dict[str, tuple[Fraction, Fraction]]
+    """The leader's quotes before he acts."""
 
     def _draw(self, index: int) -> Case:
         chance, case = self.chance, super()._draw(index)
@@ -81,6 +83,10 @@ class OrderDay(Day):
 
     def run(self, steps: int = STEPS // 2) -> None:
         super().run(steps)
+
+    def _look(self) -> None:
+        super()._look()
+        self._led = dict(drawn.account(self.book, self.lead).quotes)
 
     # --- the life of an order
 
@@ -301,6 +307,12 @@ class OrderDay(Day):
         for follower in seen:
             one = Decision(leader, follower, opened, settings, names, ordered.word)
             wanted |= self._with_fills(one, new)
+        if settings.get("levels") == "price" and any(isinstance(one, Copy) for one in wanted):
+            # His broker may tell of the jump first: levels count from where the follower's market usually is to his.
+            told = self._led[opened.symbol], leader.quotes[opened.symbol]
+            account = _moved(replace(seen[-1], quotes=self._before[case.name].quotes), names[opened.symbol], *told)
+            gone = {**settings, "max_price_distance": "off"}  # that is told by the quotes of now
+            wanted |= self._with_fills(Decision(leader, account, opened, gone, names, ordered.word), new)
         self.counts["filled: at the market" if case.name in ordered.rests else "filled: had none"] += 1
         if self._is_unclear or (case.broker == "Odd" and got == "stale_input"):
             self.counts["unclear"] += 1
@@ -420,6 +432,13 @@ def _amends(got: Any, one: Amended, wanted: set[Amended]) -> bool:
         return bool(got == one)
     units = [other[1] for other in wanted if not isinstance(other, str)]
     return (got[0], *got[2:]) == (one[0], *one[2:4]) and min(units) <= got[1] <= max(units)
+
+
+def _moved(account: Account, symbol: str, before: tuple[Fraction, Fraction], now: tuple[Fraction, Fraction]) -> Account:
+    """The account where its market has moved as the leader's has."""
+    away = (sum(now, Fraction(0)) - sum(before, Fraction(0))) / 2
+    bid, ask = account.quotes[symbol]
+    return replace(account, quotes={**account.quotes, symbol: (bid + away, ask + away)})
 
 
 def _without(account: Account, symbol: str, units: Fraction) -> Account:

@@ -880,7 +880,9 @@ class Growth(Decision):
             return str(skip), target if is_carried else copy.target, copy.units
         if self.text("margin_reserve") == "off" and self.doubt.of("money", False, True):
             return "", copy.units, copy.units
-        return "", target, copy.units + added
+        rest = floored(target - copy.units, self.symbol.step) - added
+        word = "below_minimum" if rest >= self.symbol.least else ""  # `volume.min` holds the last part back
+        return word, target, copy.units + added
 
     def added(self, target: Fraction) -> tuple[Fraction, Fraction]:
         assert self.copy is not None

@@ -69,6 +69,21 @@ def test_what_is_too_small_to_be_a_part_of_an_open_is_in_the_target_of_a_share()
     assert day.wrong == []
 
 
+def test_the_last_part_of_what_a_copy_grows_by_is_kept_where_it_is_below_the_least_that_is_added() -> None:
+    """A copy grows in parts, the last of seed 27001 is less than `volume.min`: skipped by name, and in the target."""
+    day = OrderDay(27001)
+    day.run(13)
+    assert day.wrong == []
+    assert day.counts["grew: below_minimum"] == 1
+
+
+def test_levels_by_price_count_from_where_the_market_must_be_by_his_fill() -> None:
+    """His fill is told before the follower's market: the distances of seed 27006 are of neither quote that it has."""
+    day = OrderDay(27006)
+    day.run(2)
+    assert day.wrong == []
+
+
 @pytest.mark.parametrize("seed", [3, 6])
 def test_a_drawn_day_on_which_older_logs_are_put_back_does_nothing_twice(seed: int) -> None:
     """Killed and restored from a backup, again and again; 3 has copies in parts, 6 rows for single symbols."""

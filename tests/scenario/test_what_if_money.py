@@ -13,7 +13,7 @@ import pytest
 
 from cmam.domain.belief.view import AccountView
 from cmam.domain.values.ids import AccountId
-from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT
+from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT, STOP
 from cmam.store.what_if import Asked, what_if
 from tests.reruns import run_again
 from tests.rulebook import EURUSD, GBPUSD, SELL, TABLE_HEAD, UNIT, Case, Rulebook
@@ -208,6 +208,41 @@ def test_levels_that_another_request_had_set_are_set_where_there_is_none() -> No
         return [(held.volume, held.stop or 0, held.target or 0) for held in view.positions.values()]
 
     assert levels_of(found) == levels_of(lived)
+
+
+def test_levels_that_the_market_is_too_near_to_are_refused_in_a_what_if_too() -> None:
+    """A leader's levels are another pair for a copy that is reversed: it was asked for on no recorded day, and the
+    distances of the follower's symbol let neither be set with the market where it is. All were taken."""
+
+    def trades(book: Rulebook) -> None:
+        position = book.person.buy(13_000 * UNIT, relativeStopLoss=400, relativeTakeProfit=900)
+        book.go(12)
+        book.price("EURUSD", "1.08340")
+        book.go(12)
+        book.person.amend(position, stop=1.08240)
+        book.go(3)
+
+    case, asked = Case("f", "Odd", currency="JPY"), {"reverse": "on"}
+    run, _ = run_again(book := _day(case, {}, trades), asked)
+    lived = _truth(_day(case, asked, trades), "f")
+    found = run.books[_truth(book, "f").account].view
+    levels = [[(held.volume, held.stop, held.target) for held in view.positions.values()] for view in (found, lived)]
+    assert levels[0] == levels[1] == [(12_600 * UNIT, None, None)]
+
+
+def test_an_order_that_was_placed_at_the_second_try_rests_in_a_what_if_too() -> None:
+    """The line is cut as it leaves, it has proven absent, and is placed then: other settings ended it as expired."""
+
+    def trades(book: Rulebook) -> None:
+        book.go(3)
+        book.broker.set_fault("cut-before", {"account": str(book.ids["f"]), "type": OPENS, "count": "1"})
+        book.person.place(STOP, 40_000 * UNIT, price=1.26950, symbol=GBPUSD, side=SELL, relativeStopLoss=400)
+        book.go(20)
+
+    book = _day(Case("f"), {}, trades)
+    (trade,) = _asked(book, {"fixed_tp": "30"})["differences"]
+    shown = [(trade[day]["state"], trade[day]["ended"]) for day in ("recorded", "what_if")]
+    assert shown == [("resting", None)] * 2
 
 
 def test_a_modelled_look_has_the_market_that_the_recorded_one_had() -> None:

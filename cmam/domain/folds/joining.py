@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from cmam.domain.belief.copies import Copy, CopyState
 from cmam.domain.belief.view import AccountView, put
+from cmam.domain.events import Goal
 from cmam.domain.values.ids import PositionId
-from cmam.domain.values.quantities import Distance, Price, Volume
+from cmam.domain.values.quantities import Distance, Price, Side, Volume
 from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules.levels import WIDE_FROM_FILLS
 from cmam.domain.values.rules.opens import ADDS_FOLLOW_CLOSES
 from cmam.domain.values.rules.resting import FILLED_WHOLE
 from cmam.domain.wanted import targets
@@ -30,6 +32,8 @@ def joined(
     goal = copy.goal
     if goal.shift is None and goal.leader_price is not None and first is not None:
         goal = replace(goal, shift=Distance(first - goal.leader_price))
+    elif copy.open_price is None and first is not None and view.rules >= WIDE_FROM_FILLS:
+        goal = _as_wide(goal, copy.side, first)
     is_part = view.rules >= ADDS_FOLLOW_CLOSES and goal.terms is not None and goal.leader_volume < goal.leader_whole
     if view.rules >= FILLED_WHOLE:
         is_part = goal.terms is not None and 0 < copy.leader_fills < goal.leader_whole
@@ -51,6 +55,14 @@ def joined(
     if not copy.share or position not in view.by_position:
         view = replace(view, by_position={**view.by_position, position: copy.key})
     return view, copy
+
+
+def _as_wide(goal: Goal, side: Side, first: Price) -> Goal:
+    """A goal whose widened stop is as wide from the first fill as it was opened; an order that rests is told at its
+    leader's fill."""
+    if not goal.wide or goal.wide_of is None or goal.shift is None or goal.terms is not None:
+        return goal
+    return replace(goal, leader_stop=Price(first - goal.shift - side.sign * goal.wide))
 
 
 def as_held(view: AccountView, copy: Copy) -> Copy:

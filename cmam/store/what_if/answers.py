@@ -59,6 +59,8 @@ class Answer:
     found: int | None = None
     """At which price it filled, where no deal of it was told and its order or its position was found afterwards."""
     margin: Fraction = Fraction(0)
+    again_us: int = 0
+    """When it was asked for anew, having proven absent or been refused for the moment."""
 
     @property
     def volume(self) -> int:
@@ -138,7 +140,9 @@ class Answers:
     def _take(self, account: AccountId, record: Recorded) -> None:
         match record.event:
             case IntentRecorded() as event:
-                if event.intent not in self._by_intent:
+                if event.intent in self._by_intent:
+                    self._asked_again(self._by_intent[event.intent], record.at_us)
+                else:
                     answer = Answer(account, event, record.at_us)
                     self._by_intent[event.intent] = answer
                     self._following.add(account)
@@ -165,6 +169,12 @@ class Answers:
                 self._settled(event, record.at_us)
             case _:
                 pass
+
+    def _asked_again(self, answer: Answer, at_us: int) -> None:
+        """Another try of a request: what became of it is what the last one came to."""
+        answer.again_us = at_us
+        if not answer.deals:
+            answer.ended_us, answer.refusal, answer.rejected, answer.dropped = 0, None, None, ""
 
     def _end(self, intent: IntentId, at_us: int, *, refusal: RequestRefused | None = None, dropped: str = "") -> None:
         answer = self._by_intent.get(intent)

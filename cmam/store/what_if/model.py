@@ -1,9 +1,9 @@
 """The broker that a what-if asks: a model that answers each request by what was recorded, and by nothing else.
 
 A request like a recorded one is answered as that was, at its price and after its time, for the volume that is asked
-now; what was refused then is refused again. Any other fills whole, at the side of the newest recorded quote. Levels and
-resting orders are reached when a recorded quote shows it, and are filled at their own price. Swap that was never
-recorded is zero.
+now; what was refused then is refused again. Any other fills whole, at the side of the newest recorded quote; levels
+that were not asked for then are refused where that quote is too near to them, or past. Levels and resting orders are
+reached when a recorded quote shows it, and are filled at their own price. Swap that was never recorded is zero.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 
 from cmam.domain.belief.copies import Intent
 from cmam.domain.belief.view import AccountView
-from cmam.domain.events import Event, ExecutionSeen, IntentDropped
+from cmam.domain.events import Event, ExecutionSeen, IntentDropped, RequestRefused
 from cmam.domain.folds.intents import MERGED
 from cmam.domain.turns.settling import NOTHING_TO_AMEND
 from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import OrderId
 from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position, TimeInForce
+from cmam.domain.wanted.levels import least_distance
 from cmam.store.what_if.answers import Answer
 from cmam.store.what_if.fills import Fills, later_of
 
@@ -38,8 +39,11 @@ class Model(Fills):
             like = None  # a table has led to another symbol since
         if like is not None and _was_needless(like):
             like = None
-        if like is None or not like.ended_us or like.recorded.command.kind is CommandKind.PLACE:
-            return like, self.answers.span_us(view.account)
+        usual_us = self.answers.span_us(view.account)
+        if like is None or not like.ended_us:
+            return like, usual_us
+        if like.recorded.command.kind is CommandKind.PLACE and not _is_in_vain(like):
+            return like, usual_us + max(0, like.again_us - like.at_us)  # its end is that of the order
         return like, like.span_us
 
     # --- requests ---------------------------------------------------------------------------------------------------
@@ -54,7 +58,7 @@ class Model(Fills):
             case CommandKind.CLOSE:
                 return self._close(view, intent, like, now_us)
             case CommandKind.AMEND_PROTECTION:
-                return self._amend(view, intent, now_us)
+                return self._amend(view, intent, like, now_us)
             case _:
                 return self._order(view, intent, now_us)
 
@@ -78,11 +82,15 @@ class Model(Fills):
         volume = Volume(min(held.volume, held.volume if command.whole else command.volume))
         return (self.closed(view, held, volume, price or held.price or Price(0), like, now_us, name=intent.intent),)
 
-    def _amend(self, view: AccountView, intent: Intent, now_us: int) -> tuple[Event, ...]:
+    def _amend(self, view: AccountView, intent: Intent, like: Answer | None, now_us: int) -> tuple[Event, ...]:
         command = intent.command
         held = view.positions.get(command.position) if command.position is not None else None
         if held is None:
             return (IntentDropped(intent=intent.intent, reason="the position is gone"),)
+        was_taken = like is not None and _levels(like.recorded.command) == _levels(command)
+        code = "" if was_taken else self._bad(view, held, command)
+        if code:
+            return (RequestRefused(intent=intent.intent, error_code=code, position=held.position),)
         changed = replace(
             held,
             stop=command.stop,
@@ -92,6 +100,24 @@ class Model(Fills):
             updated_ms=later_of(held, now_us),
         )
         return (self.with_levels(changed, intent.intent, is_server_event=False),)
+
+    def _bad(self, view: AccountView, held: Position, command: Command) -> str:
+        """Why the levels of a request are refused as the market is; empty where they are not, or no quote is known."""
+        spec, sign = view.specs.get(held.symbol), held.side.sign
+        quote = self.quote_of(spec.name) if spec is not None else None
+        if spec is None or quote is None:
+            return ""
+        now = quote.exit(held.side)
+        for level, below, points in (
+            (command.stop, sign, spec.gsl_distance if command.guaranteed else spec.sl_distance),
+            (command.target, -sign, spec.tp_distance),
+        ):
+            away = 0 if level is None else (now - level) * below
+            if away < 0:
+                return "TRADING_BAD_STOPS"
+            if level is not None and away < least_distance(spec, now, points):
+                return "PROTECTION_IS_TOO_CLOSE_TO_MARKET"
+        return ""
 
     def _order(self, view: AccountView, intent: Intent, now_us: int) -> tuple[Event, ...]:
         command = intent.command
@@ -224,9 +250,14 @@ def _was_needless(like: Answer) -> bool:
     return not like.deals and (like.dropped == MERGED or NOTHING_TO_AMEND in said)
 
 
+def _is_in_vain(like: Answer) -> bool:
+    """Whether a request was refused, rejected or kept back, or proved absent."""
+    return not like.deals and bool(like.refusal or like.rejected or like.dropped)
+
+
 def _holds_again(like: Answer, intent: Intent) -> bool:
     """Whether the request is refused, rejected or kept back as the recorded one was."""
-    if like.deals or not (like.refusal or like.rejected or like.dropped):
+    if not _is_in_vain(like):
         return False
     code = like.refusal.error_code if like.refusal is not None else ""
     code = like.rejected.error_code if like.rejected is not None else code
@@ -241,6 +272,10 @@ def _again(like: Answer, intent: Intent) -> Event:
         order = replace(order, client_order_id=intent.intent) if order is not None else None
         return replace(like.rejected, order=order, client_msg_id=intent.intent)
     return IntentDropped(intent=intent.intent, reason=like.dropped)
+
+
+def _levels(command: Command) -> tuple[Price | None, Price | None]:
+    return command.stop, command.target
 
 
 def _is_beyond(view: AccountView, command: Command, price: Price) -> bool:

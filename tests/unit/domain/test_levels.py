@@ -350,6 +350,26 @@ def test_a_widened_stop_shrinks_the_volume_and_stays_wide() -> None:
     assert pair.waiting == []
 
 
+@pytest.mark.parametrize("filled", ["1.09981", "1.10021"])
+@pytest.mark.parametrize(("is_late", "settings"), [(False, {"levels": "price"}), (True, {}), (False, {})])
+def test_a_widened_stop_is_as_wide_from_the_fill(filled: str, settings: dict[str, str], is_late: bool) -> None:
+    """10 pips are the least, and the fill is 2 pips from where the market was: nobody asks for 8 or 12 instead. The
+    leader's next target leaves it there; where he moves his stop, ours follows."""
+    pair = Pair({"bad_stop": "widen", **settings}, view=a_view((a_spec(sl_distance=100),)))
+    pair.tell(a_change(late=is_late, stop=price("1.0995")))
+    assert pair.commands[0].relative_stop == price("0.001")
+    pair.answer(at=filled)
+    as_wide = price(filled) - price("0.001")
+    assert (levels(pair)[0], pair.waiting) == (as_wide, [])
+    pair.protects(stop="1.0995", target="1.12")
+    assert pair.commands[-1].stop == as_wide
+    pair.answer()
+    pair.protects(stop="1.095", target="1.12")
+    shift = pair.copy.goal.shift
+    assert shift is not None
+    assert pair.commands[-1].stop == price("1.095") + shift
+
+
 def test_a_late_open_counts_from_the_market_and_both_quotes() -> None:
     """We quote 30 pips above the leader: his stop 1.095 is our 1.098; we would enter at 1.10301, so 50.1 pips."""
     pair = Pair()

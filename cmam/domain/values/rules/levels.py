@@ -160,3 +160,11 @@ NO_LEVELS_BELOW = 15
 given up for one; a target there is left out. A broker that takes such a distance protects nothing by it, and cmam took
 the stop of a copy away where its leader's went there.
 """
+
+# --- 17 ---------------------------------------------------------------------------------------------------------------
+
+WIDE_FROM_FILLS = 17
+"""A widened stop is as wide from where its copy filled, also with `levels=price` and where an open is late. It stayed
+where it was wide from the market of the decision: behind a better fill it was asked for again nearer than the broker
+takes, refused, and told as refused; behind a worse one more money was at risk than was counted.
+"""
