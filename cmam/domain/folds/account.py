@@ -154,7 +154,7 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
     if event.position is not None and deal is not None and is_new_deal and view.rules >= DEALS_COUNT:
         view = take_dealt(view, event.position, deal, at_us, is_ours=intent is not None)
     elif event.position is not None and not (view.rules >= TOLD_AGAIN and is_told_again(view, event)):
-        if not is_charged_unseen(view, event):
+        if not is_charged_unseen(view, event, is_ours=intent is not None):
             is_asked = intent is not None and intent.command.kind is CommandKind.AMEND_PROTECTION
             is_asked = is_asked and view.rules >= TRAILS_ONE_WAY
             shown = as_told(view, event, event.position)

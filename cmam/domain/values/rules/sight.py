@@ -241,3 +241,11 @@ PROOFS_ARE_APART = 16
 shows, and nothing of opens. A close that was lost waited for a history that an open on its account needed, for as long
 as the server refused it.
 """
+
+# --- 17 ---------------------------------------------------------------------------------------------------------------
+
+CORRECTIONS_OPEN_NOTHING = 17
+"""What is told of a position that is not known, with neither deal nor order and under a word that is not of orders, as
+a swap under a word of no schema, leaves that to be told by the next look. What a leader had opened unseen was held from
+then on without being told to anybody, and never copied.
+"""
