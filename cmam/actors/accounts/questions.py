@@ -13,6 +13,7 @@ from typing import Any
 from cmam.actors import messages as m
 from cmam.actors.accounts.account_symbols import AccountSymbols
 from cmam.actors.accounts.desk import Desk
+from cmam.actors.accounts.heard_clock import HeardClock
 from cmam.actors.accounts.lookups import Lookups
 from cmam.actors.asking.listing import Found
 from cmam.actors.asking.preparation import PATIENCE, Kind, Preparation, retry_us
@@ -76,6 +77,7 @@ class Questions:
         self._second_look_us = 0
         self._costs_told_us = -COSTS_US
         self._executed_us = 0
+        self._heard_clock = HeardClock()
         self._quiet_at_us = 0
         self._asked_us = 0
         self._restless_answers = 0
@@ -131,6 +133,7 @@ class Questions:
             needs_worth=desk.leads or self._is_guarded(),
             now_us=desk.ports.clock.now(),
             offset_ms=self._offset_ms(),
+            naming_ms=self._naming_ms(),
             is_live=desk.ports.is_live,
             settle_us=desk.ports.settle_us,
             asks_past=self.asks_past or (desk.ports.is_again and not desk.view.has_reconciled),
@@ -394,17 +397,24 @@ class Questions:
         view, fact = self._desk.view, message.fact
         if not isinstance(fact, ExecutionSeen) or not lacks_name(view, fact):
             return message
-        return replace(message, fact=told_by_name(view, fact, self._offset_ms()))
+        return replace(message, fact=told_by_name(view, fact, self._naming_ms()))
 
     def _offset_ms(self) -> int:
         """How far ahead of ours this broker's clock is."""
         board = self._desk.ports.board
         return board.clock(board.feed_of(self._desk.view.account)).offset_ms
 
+    def _naming_ms(self) -> int:
+        """The same where an order's age is asked for: where quotes tell no time, by what executions tell."""
+        board = self._desk.ports.board
+        is_measured = board.is_measured(board.feed_of(self._desk.view.account))
+        return self._offset_ms() if is_measured else self._heard_clock.offset_ms
+
     def executed(self, fact: Event) -> None:
         """Note that something was executed just now, or that a stop has trailed."""
         if isinstance(fact, ExecutionSeen):
             self._executed_us = self._desk.ports.clock.monotonic()
+            self._heard_clock.hear(fact, self._desk.ports.clock.now())
         elif isinstance(fact, TrailingStopMoved):
             self._trailed[fact.position] = (self._desk.ports.clock.monotonic(), fact)
 

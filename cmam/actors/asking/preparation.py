@@ -89,6 +89,7 @@ class Preparation:
         needs_worth: bool = True,
         now_us: int,
         offset_ms: int = 0,
+        naming_ms: int = 0,
         is_live: bool = False,
         settle_us: int = SETTLE_US,
         asks_past: bool = False,
@@ -121,7 +122,7 @@ class Preparation:
         self._is_second = any(now_us - since_us >= self._doubt_us for since_us in absences.moments(view))
         self._now_us = now_us
         self._snapshot: Any = None
-        self._offset_ms = offset_ms
+        self._naming_ms = naming_ms
         from_ms = self._start_of_gap(view, now_us) + offset_ms
         to_ms = now_us // MILLISECOND_US + LOOK_AHEAD_MS + offset_ms
         self._week_ms = now_us // MILLISECOND_US - WEEK_MS + LOOK_BACK_MS + LOOK_AHEAD_MS + offset_ms
@@ -357,7 +358,7 @@ class Preparation:
     def _reconcile(self, view: AccountView) -> Found:
         self.is_done = True
         positions, resting = self._snapshot
-        orders = named(view, resting, self._offset_ms)
+        orders = named(view, resting, self._naming_ms)
         if self.kind is Kind.REFRESH and not snapshots.differs(view, positions, orders):
             self.is_of_costs = self._tells_costs and snapshots.costs_otherwise(view, positions)
             if not self.is_of_costs:
@@ -371,7 +372,7 @@ class Preparation:
         facts: list[Event] = [SymbolSpecSeen(spec=spec) for spec in fresh if view.specs.get(spec.symbol) != spec]
         booked = self.added if view.restored_us and view.is_netted() else ()  # whose a part of a net is, orders tell
         past = _once((*self._orders, *self._closings.orders, *self._lives.orders, *booked))
-        past = named(view, past, self._offset_ms)
+        past = named(view, past, self._naming_ms)
         kept = absences.doubted_orders(
             view,
             positions,
