@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cmam.actors.accounts import questions
+from cmam.actors.accounts import order_names
 from cmam.actors.accounts.heard_clock import HeardClock
 from cmam.actors.asking import preparation
 from cmam.domain.turns import settling
@@ -26,7 +26,7 @@ CAPITALS = Habits(order_names="capitals", fill_us=300_000)
 ALL = pytest.mark.parametrize("habits", [UNTOLD, CUT, CAPITALS], ids=["untold", "cut", "capitals"])
 
 
-def _unnamed(_view: Any, orders: Iterable[Order], _offset_ms: int) -> tuple[Order, ...]:
+def _unnamed(_view: Any, orders: Iterable[Order], *_more: Any) -> tuple[Order, ...]:
     return tuple(orders)
 
 
@@ -154,7 +154,7 @@ def test_an_open_without_its_name_is_not_sent_once_more(habits: Habits, monkeypa
 def test_an_open_is_known_by_events_that_tell_a_part_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """What became of it was not known before it was looked up, and what its net held counted as somebody's."""
     assert _held_after_opens_of_both_sides() == [2 * VOLUME]
-    monkeypatch.setattr(questions, "lacks_name", lambda _view, _fact: False)
+    monkeypatch.setattr(order_names, "lacks_name", lambda _view, _fact: False)
     assert _held_after_opens_of_both_sides() == [3 * VOLUME]
 
 

@@ -22,7 +22,6 @@ from cmam.domain.values.rules.sight import (
     ACCEPTED_BEFORE,
     ACCEPTED_ONCE,
     CLOSED_STAYS,
-    CORRECTIONS_OPEN_NOTHING,
     DEALS_OPEN,
     ENDS_OPEN_NOTHING,
     ENDS_STAY,
@@ -32,7 +31,6 @@ from cmam.domain.values.rules.sight import (
     SHOWN_BEFORE,
     STANDS_AGAIN,
     SWAPS_MOVE_NOTHING,
-    SWAPS_OPEN_NOTHING,
     UNTIMED_AGAIN,
     UNTIMED_HOLDS,
 )
@@ -55,14 +53,6 @@ ENDED_REMEMBERED = 256
 
 _EXECUTES_NOTHING = (ExecutionKind.ORDER_ACCEPTED, ExecutionKind.OTHER)
 """What is no end of a position by its word alone."""
-
-OF_ORDERS = (
-    ExecutionKind.ORDER_FILLED,
-    ExecutionKind.ORDER_PARTIAL_FILL,
-    ExecutionKind.ORDER_REPLACED,
-    ExecutionKind.ORDER_CANCELLED,
-)
-"""What tells what became of an order, also where it tells neither that nor a deal."""
 
 _ENDS = (ExecutionKind.ORDER_CANCELLED, ExecutionKind.ORDER_EXPIRED, ExecutionKind.ORDER_REJECTED)
 """How orders end without having executed anything by that."""
@@ -169,17 +159,6 @@ def _without_way(view: AccountView, position: PositionId) -> AccountView:
 def _is_alike(known: Position, seen: Position) -> bool:
     """Whether two snapshots of a position tell the same of what is held, so that none is of before the other."""
     return (known.side, known.volume) == (seen.side, seen.volume)
-
-
-def is_charged_unseen(view: AccountView, event: ExecutionSeen, *, is_ours: bool) -> bool:
-    """Whether an event that trades nothing, a swap, shows a position that is not known; so may one that tells neither
-    deal nor order, under a word for it that says nothing of orders, and answers no request of ours (`is_ours`)."""
-    if event.position is None or event.position.position in view.positions:
-        return False
-    if event.kind is ExecutionKind.SWAP and view.rules >= SWAPS_OPEN_NOTHING:
-        return True
-    is_bare = event.deal is None and event.order is None and event.kind not in OF_ORDERS
-    return is_bare and not is_ours and view.rules >= CORRECTIONS_OPEN_NOTHING
 
 
 def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:

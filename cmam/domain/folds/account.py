@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cmam.domain.belief import restored
+from cmam.domain.belief.bare import is_charged_unseen
 from cmam.domain.belief.belonging import intent_of
 from cmam.domain.belief.copies import IntentState
 from cmam.domain.belief.holdings import (
     as_told,
     book_deal,
     drop_position,
-    is_charged_unseen,
     is_told_again,
     note_ahead,
     note_told_closed,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cmam.domain.belief.holdings import OF_ORDERS
+from cmam.domain.belief.bare import OF_ORDERS
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, ExecutionSeen, Health, Reconciled, TrailingStopMoved
 from cmam.domain.turns.differences import (
