@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cmam.domain.belief import restored
-from cmam.domain.belief.bare import is_charged_unseen
+from cmam.domain.belief.bare import is_charged_unseen, is_own_shown
 from cmam.domain.belief.belonging import intent_of
 from cmam.domain.belief.copies import IntentState
 from cmam.domain.belief.holdings import (
@@ -159,7 +159,7 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
             is_asked = is_asked and view.rules >= TRAILS_ONE_WAY
             shown = as_told(view, event, event.position)
             view = note_ahead(take_position(view, shown, is_new_deal=is_new_deal, is_asked=is_asked), event, former)
-    elif deal is not None and is_new_deal:
+    elif deal is not None and is_new_deal and not is_own_shown(view, deal, order, intent):
         view = book_deal(view, deal, intent)
     view = note_told_closed(view, event, former) if len(view.positions) < len(former) else view
     if order is not None and (order.type.is_pending or order.order in view.orders):

@@ -249,3 +249,9 @@ CORRECTIONS_OPEN_NOTHING = 17
 a swap under a word of no schema, leaves that to be told by the next look. What a leader had opened unseen was held from
 then on without being told to anybody, and never copied.
 """
+
+OWN_SHOWN_BEFORE = 17
+"""A deal of ours that comes without its position behind a look that tells no times is in that where the position has
+moved by all that its request has executed. It was booked once more: a copy that had grown counted as larger than it
+was, was cut back to what it should be, and stayed smaller than that.
+"""
