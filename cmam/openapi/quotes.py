@@ -153,6 +153,10 @@ class QuoteBoard:
         newest, before = samples.newest_ms, samples.before_ms
         return BrokerClock(max(newest, before), abs(newest - before))
 
+    def is_measured(self, feed: str) -> bool:
+        """Whether the quotes of a feed have told how far the broker's clock is from ours."""
+        return feed in self._clocks
+
     def quote(self, feed: str, symbol: SymbolId) -> Quote | None:
         """The newest quote once both sides were seen, else None: nobody may trade on half a quote."""
         found = self._quotes.get((feed, symbol))

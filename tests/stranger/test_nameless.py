@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from cmam.actors.accounts import questions
+from cmam.actors.accounts import order_names
+from cmam.actors.accounts.heard_clock import HeardClock
 from cmam.actors.asking import preparation
 from cmam.domain.turns import settling
 from cmam.domain.values.trades import Order
@@ -25,7 +26,7 @@ CAPITALS = Habits(order_names="capitals", fill_us=300_000)
 ALL = pytest.mark.parametrize("habits", [UNTOLD, CUT, CAPITALS], ids=["untold", "cut", "capitals"])
 
 
-def _unnamed(_view: Any, orders: Iterable[Order], _offset_ms: int) -> tuple[Order, ...]:
+def _unnamed(_view: Any, orders: Iterable[Order], *_more: Any) -> tuple[Order, ...]:
     return tuple(orders)
 
 
@@ -74,9 +75,8 @@ def _rests_after_a_place(habits: Habits) -> int:
     return found
 
 
-def _held_after_two_adds(habits: Habits) -> list[int]:
-    """What a follower holds that has grown once and was cut off as it grew by as much again."""
-    world, terminal = _world(habits, netted=False)
+def _adds_twice(world: World, terminal: Terminal) -> None:
+    """A follower's copy has grown once, and is cut off as it grows by as much again."""
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(5)
     (held,) = terminal.book.positions.values()
@@ -84,6 +84,22 @@ def _held_after_two_adds(habits: Habits) -> list[int]:
     world.run(5)
     terminal.trade("EURUSD", BUY, VOLUME, positionId=held.number)
     _cut_as_it_leaves(world)
+
+
+def _held_after_two_adds(habits: Habits) -> list[int]:
+    """What a follower holds that has grown once and was cut off as it grew by as much again."""
+    world, terminal = _world(habits, netted=False)
+    _adds_twice(world, terminal)
+    return _held(world)
+
+
+def _held_after_two_adds_and_a_part(habits: Habits) -> list[int]:
+    """What a net holds whose share has grown so, and whose leader has then closed two thirds."""
+    world, terminal = _world(habits, netted=True)
+    _adds_twice(world, terminal)
+    (held,) = terminal.book.positions.values()
+    terminal.close(held, 2 * VOLUME)
+    world.run(30)
     return _held(world)
 
 
@@ -138,7 +154,7 @@ def test_an_open_without_its_name_is_not_sent_once_more(habits: Habits, monkeypa
 def test_an_open_is_known_by_events_that_tell_a_part_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """What became of it was not known before it was looked up, and what its net held counted as somebody's."""
     assert _held_after_opens_of_both_sides() == [2 * VOLUME]
-    monkeypatch.setattr(questions, "lacks_name", lambda _view, _fact: False)
+    monkeypatch.setattr(order_names, "lacks_name", lambda _view, _fact: False)
     assert _held_after_opens_of_both_sides() == [3 * VOLUME]
 
 
@@ -177,6 +193,19 @@ def test_an_open_is_known_by_its_label_on_a_server_whose_clock_nobody_knows(habi
 )
 def test_an_add_that_its_position_shows_is_not_taken_back(habits: Habits, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a clock that nobody knows its order was older than it, so it counted as absent, and was closed again."""
+    monkeypatch.setattr(HeardClock, "offset_ms", 0)
     for rules, times in ((16, 3), (99, 2)):
         monkeypatch.setattr(settling, "GROWTH_IS_NO_ABSENCE", rules)
         assert _held_after_two_adds(habits) == [times * VOLUME]
+
+
+@pytest.mark.parametrize("stamps", [True, False])
+def test_an_add_of_a_share_is_known_by_a_clock_that_executions_tell(
+    stamps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that nobody knows its order was older than it: it counted as absent, and what it had filled as added
+    by somebody, of which nothing was closed with the leader's part."""
+    habits = replace(CUT, skew_ms=-4_000, spot_times=False, stamps=stamps)
+    assert _held_after_two_adds_and_a_part(habits) == [VOLUME]
+    monkeypatch.setattr(HeardClock, "offset_ms", 0)
+    assert _held_after_two_adds_and_a_part(habits) == [VOLUME * 5 // 3]

@@ -91,7 +91,7 @@ def _held_after_a_swap() -> list[int]:
 def test_a_swap_on_what_was_opened_unseen_does_not_hide_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """It was held from then on, and no look found anything to tell: nobody copied it, and nobody was told."""
     assert _held_after_a_swap() == [VOLUME]
-    monkeypatch.setattr(account, "is_charged_unseen", lambda _view, _event: False)
+    monkeypatch.setattr(account, "is_charged_unseen", lambda _view, _event, **_: False)
     assert _held_after_a_swap() == []
 
 

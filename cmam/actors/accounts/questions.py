@@ -13,14 +13,15 @@ from typing import Any
 from cmam.actors import messages as m
 from cmam.actors.accounts.account_symbols import AccountSymbols
 from cmam.actors.accounts.desk import Desk
+from cmam.actors.accounts.heard_clock import HeardClock
 from cmam.actors.accounts.lookups import Lookups
+from cmam.actors.accounts.order_names import OrderNames
 from cmam.actors.asking.listing import Found
 from cmam.actors.asking.preparation import PATIENCE, Kind, Preparation, retry_us
 from cmam.actors.asking.question import Question
 from cmam.clock import SECOND_US
 from cmam.domain.belief.belonging import position_of
 from cmam.domain.belief.holdings import with_trailed
-from cmam.domain.belief.nameless import lacks_name, told_by_name
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, RequestRefused, TrailingStopMoved
 from cmam.domain.repair.twins import Seen, seen
 from cmam.domain.turns import absences
@@ -76,6 +77,8 @@ class Questions:
         self._second_look_us = 0
         self._costs_told_us = -COSTS_US
         self._executed_us = 0
+        self._heard_clock = HeardClock()
+        self._names = OrderNames()
         self._quiet_at_us = 0
         self._asked_us = 0
         self._begun_us = 0
@@ -133,6 +136,8 @@ class Questions:
             needs_worth=desk.leads or self._is_guarded(),
             now_us=self._begun_us,
             offset_ms=self._offset_ms(),
+            naming_ms=self._naming_ms(),
+            names=self._names.known,
             is_live=desk.ports.is_live,
             settle_us=desk.ports.settle_us,
             asks_past=self.asks_past or (desk.ports.is_again and not desk.view.has_reconciled),
@@ -402,18 +407,28 @@ class Questions:
     def named(self, message: m.Reported) -> m.Reported:
         """The same report, with the name of the request that its order is of, where nothing in it said so."""
         view, fact = self._desk.view, message.fact
-        if not isinstance(fact, ExecutionSeen) or not lacks_name(view, fact):
+        if not isinstance(fact, ExecutionSeen):
             return message
-        return replace(message, fact=told_by_name(view, fact, self._offset_ms()))
+        told = self._names.named(view, fact, self._naming_ms()) if view.intents else fact
+        return message if told is fact else replace(message, fact=told)
 
     def _offset_ms(self) -> int:
         """How far ahead of ours this broker's clock is."""
         board = self._desk.ports.board
         return board.clock(board.feed_of(self._desk.view.account)).offset_ms
 
+    def _naming_ms(self) -> int:
+        """The same where an order's age is asked for: where quotes tell no time, by what executions tell."""
+        board = self._desk.ports.board
+        is_measured = board.is_measured(board.feed_of(self._desk.view.account))
+        return self._offset_ms() if is_measured else self._heard_clock.offset_ms
+
     def executed(self, fact: Event) -> None:
         """Note that something was executed just now, or refused, or that a stop has trailed."""
-        if isinstance(fact, ExecutionSeen | RequestRefused):
+        if isinstance(fact, ExecutionSeen):
+            self._executed_us = self._desk.ports.clock.monotonic()
+            self._heard_clock.hear(fact, self._desk.ports.clock.now())
+        elif isinstance(fact, RequestRefused):
             self._executed_us = self._desk.ports.clock.monotonic()
         elif isinstance(fact, TrailingStopMoved):
             self._trailed[fact.position] = (self._desk.ports.clock.monotonic(), fact)

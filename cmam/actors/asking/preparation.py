@@ -17,7 +17,7 @@ something only then. No thread, no socket: the account's actor asks and answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
@@ -27,11 +27,12 @@ from cmam.actors.asking.lives import LIFE, Lives
 from cmam.actors.asking.question import Question
 from cmam.clock import MILLISECOND_US
 from cmam.domain.belief.copies import IntentState
-from cmam.domain.belief.nameless import named
+from cmam.domain.belief.nameless import NO_NAMES, named
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health, Reconciled, SymbolSpecSeen
 from cmam.domain.turns import absences, snapshots
 from cmam.domain.turns.settling import SETTLE_US
+from cmam.domain.values.ids import OrderId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.trades import Deal, Order, Position
 from cmam.openapi import answers, pages, requests, translate
@@ -88,6 +89,8 @@ class Preparation:
         needs_worth: bool = True,
         now_us: int,
         offset_ms: int = 0,
+        naming_ms: int = 0,
+        names: Mapping[OrderId, str] = NO_NAMES,
         is_live: bool = False,
         settle_us: int = SETTLE_US,
         asks_past: bool = False,
@@ -120,7 +123,7 @@ class Preparation:
         self._is_second = any(now_us - since_us >= self._doubt_us for since_us in absences.moments(view))
         self._now_us = now_us
         self._snapshot: Any = None
-        self._offset_ms = offset_ms
+        self._naming_ms, self._names = naming_ms, names
         from_ms = self._start_of_gap(view, now_us) + offset_ms
         to_ms = now_us // MILLISECOND_US + LOOK_AHEAD_MS + offset_ms
         self._week_ms = now_us // MILLISECOND_US - WEEK_MS + LOOK_BACK_MS + LOOK_AHEAD_MS + offset_ms
@@ -356,7 +359,7 @@ class Preparation:
     def _reconcile(self, view: AccountView) -> Found:
         self.is_done = True
         positions, resting = self._snapshot
-        orders = named(view, resting, self._offset_ms)
+        orders = named(view, resting, self._naming_ms, self._names)
         if self.kind is Kind.REFRESH and not snapshots.differs(view, positions, orders):
             self.is_of_costs = self._tells_costs and snapshots.costs_otherwise(view, positions)
             if not self.is_of_costs:
@@ -370,7 +373,7 @@ class Preparation:
         facts: list[Event] = [SymbolSpecSeen(spec=spec) for spec in fresh if view.specs.get(spec.symbol) != spec]
         booked = self.added if view.restored_us and view.is_netted() else ()  # whose a part of a net is, orders tell
         past = _once((*self._orders, *self._closings.orders, *self._lives.orders, *booked))
-        past = named(view, past, self._offset_ms)
+        past = named(view, past, self._naming_ms, self._names)
         kept = absences.doubted_orders(
             view,
             positions,

@@ -32,7 +32,6 @@ from cmam.domain.values.rules.sight import (
     SHOWN_BEFORE,
     STANDS_AGAIN,
     SWAPS_MOVE_NOTHING,
-    SWAPS_OPEN_NOTHING,
     UNTIMED_AGAIN,
     UNTIMED_HOLDS,
 )
@@ -161,13 +160,6 @@ def _without_way(view: AccountView, position: PositionId) -> AccountView:
 def _is_alike(known: Position, seen: Position) -> bool:
     """Whether two snapshots of a position tell the same of what is held, so that none is of before the other."""
     return (known.side, known.volume) == (seen.side, seen.volume)
-
-
-def is_charged_unseen(view: AccountView, event: ExecutionSeen) -> bool:
-    """Whether an event that trades nothing, a swap, shows a position that is not known."""
-    seen = event.position
-    is_charged = event.kind is ExecutionKind.SWAP and view.rules >= SWAPS_OPEN_NOTHING
-    return is_charged and seen is not None and seen.position not in view.positions
 
 
 def is_told_again(view: AccountView, event: ExecutionSeen) -> bool:

@@ -8,7 +8,8 @@ more; and what fills on a net would be somebody's.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
 from cmam.domain.belief.copies import Copy, Intent, IntentState
 from cmam.domain.belief.view import AccountView
@@ -25,6 +26,9 @@ NAMED = (CommandKind.OPEN, CommandKind.ADD, CommandKind.PLACE)
 ALIKE = "alike "
 """What the kinds of alerts begin with about what stands there and may be what a request has opened."""
 
+NO_NAMES: Mapping[OrderId, str] = MappingProxyType({})
+"""Where no order has been told with its name."""
+
 COARSE_MS = 1_000
 """How coarsely a server may count its time."""
 
@@ -33,18 +37,27 @@ CLOCKS_MS = 120_000
 sent again, one too few an open that is there twice."""
 
 
-def named(view: AccountView, orders: Iterable[Order], offset_ms: int) -> tuple[Order, ...]:
+def named(
+    view: AccountView, orders: Iterable[Order], offset_ms: int, names: Mapping[OrderId, str] = NO_NAMES
+) -> tuple[Order, ...]:
     """The same orders, and those without a name of ours with that of the open request they are of, each request's at
-    most one.
+    most one; `names` are those under which orders have been told before.
 
     `offset_ms` is how far ahead of ours the server's clock is.
     """
-    return _named(view.intents.values(), tuple(orders), offset_ms)
+    return _named(view.intents.values(), tuple(orders), offset_ms, names)
 
 
 def _named(
-    intents: Iterable[Intent], told: tuple[Order, ...], offset_ms: int, *, is_news: bool = False
+    intents: Iterable[Intent],
+    told: tuple[Order, ...],
+    offset_ms: int,
+    names: Mapping[OrderId, str],
+    *,
+    is_news: bool = False,
 ) -> tuple[Order, ...]:
+    if names:
+        told = tuple(_known(order, names) for order in told)
     nameless = [order for order in told if not order.closing and not _has_name(order)]
     if not nameless:
         return told
@@ -58,6 +71,12 @@ def _named(
     return tuple(
         replace(order, client_order_id=found[order.order]) if order.order in found else order for order in told
     )
+
+
+def _known(order: Order, names: Mapping[OrderId, str]) -> Order:
+    """An order with the name under which it has been told before."""
+    name = names.get(order.order, "")
+    return replace(order, client_order_id=name) if name and not order.closing and not _has_name(order) else order
 
 
 def lacks_name(view: AccountView, fact: ExecutionSeen) -> bool:
@@ -74,8 +93,11 @@ def lacks_name(view: AccountView, fact: ExecutionSeen) -> bool:
     return not (order.closing or is_told_again or is_late or _has_name(order))
 
 
-def told_by_name(view: AccountView, fact: ExecutionSeen, offset_ms: int) -> ExecutionSeen:
-    """The same execution, its order with the name of the open request that it is of, if any.
+def told_by_name(
+    view: AccountView, fact: ExecutionSeen, offset_ms: int, names: Mapping[OrderId, str] = NO_NAMES
+) -> ExecutionSeen:
+    """The same execution, its order with the name of the open request that it is of, if any, or of the one before under
+    whose name it has been told (`names`).
 
     What has not left has no order yet. A deal that nobody has told before is news, also in the millisecond that its
     position was told last.
@@ -84,7 +106,7 @@ def told_by_name(view: AccountView, fact: ExecutionSeen, offset_ms: int) -> Exec
     if told is None:
         return fact
     asked = [intent for intent in view.intents.values() if intent.state is not IntentState.RECORDED]
-    (order,) = _named(asked, (told,), offset_ms, is_news=fact.deal is not None)
+    (order,) = _named(asked, (told,), offset_ms, names, is_news=fact.deal is not None)
     return fact if order is told else replace(fact, order=order)
 
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cmam.domain.belief import restored
+from cmam.domain.belief.bare import is_charged_unseen, is_own_shown
 from cmam.domain.belief.belonging import intent_of
 from cmam.domain.belief.copies import IntentState
 from cmam.domain.belief.holdings import (
     as_told,
     book_deal,
     drop_position,
-    is_charged_unseen,
     is_told_again,
     note_ahead,
     note_told_closed,
@@ -154,12 +154,12 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
     if event.position is not None and deal is not None and is_new_deal and view.rules >= DEALS_COUNT:
         view = take_dealt(view, event.position, deal, at_us, is_ours=intent is not None)
     elif event.position is not None and not (view.rules >= TOLD_AGAIN and is_told_again(view, event)):
-        if not is_charged_unseen(view, event):
+        if not is_charged_unseen(view, event, is_ours=intent is not None):
             is_asked = intent is not None and intent.command.kind is CommandKind.AMEND_PROTECTION
             is_asked = is_asked and view.rules >= TRAILS_ONE_WAY
             shown = as_told(view, event, event.position)
             view = note_ahead(take_position(view, shown, is_new_deal=is_new_deal, is_asked=is_asked), event, former)
-    elif deal is not None and is_new_deal:
+    elif deal is not None and is_new_deal and not is_own_shown(view, deal, order, intent):
         view = book_deal(view, deal, intent)
     view = note_told_closed(view, event, former) if len(view.positions) < len(former) else view
     if order is not None and (order.type.is_pending or order.order in view.orders):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cmam.domain.belief.bare import OF_ORDERS
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, ExecutionSeen, Health, Reconciled, TrailingStopMoved
 from cmam.domain.turns.differences import (
@@ -30,14 +31,7 @@ from cmam.domain.values.rules.sight import (
     TRADED_UNTOLD,
     UNTIMED_ARE_NEW,
 )
-from cmam.domain.values.trades import ExecutionKind, Order
-
-_OF_ORDERS = (
-    ExecutionKind.ORDER_FILLED,
-    ExecutionKind.ORDER_PARTIAL_FILL,
-    ExecutionKind.ORDER_REPLACED,
-    ExecutionKind.ORDER_CANCELLED,
-)
+from cmam.domain.values.trades import Order
 
 
 def changes(before: AccountView, after: AccountView, event: Event, quote_of: QuoteOf = no_quotes) -> tuple[Change, ...]:
@@ -100,7 +94,7 @@ def _is_traded(before: AccountView, after: AccountView, event: ExecutionSeen, po
     """Whether an event that tells neither deal nor order is of a trade, and no correction of a volume, as of a split:
     it is of what happens to orders, or the position has gone, which no correction does."""
     is_gone = position in before.positions and position not in after.positions
-    return after.rules >= TRADED_UNTOLD and (is_gone or event.kind in _OF_ORDERS)
+    return after.rules >= TRADED_UNTOLD and (is_gone or event.kind in OF_ORDERS)
 
 
 def _position_of(event: ExecutionSeen) -> PositionId | None:

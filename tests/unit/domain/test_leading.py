@@ -23,7 +23,7 @@ from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.rules.resting import AMENDED_AS_HEARD, ORDERS_WITH_POSITIONS
-from cmam.domain.values.rules.sight import GAPS_TO_COME, NO_OLDER_THAN_GAPS
+from cmam.domain.values.rules.sight import CORRECTIONS_OPEN_NOTHING, GAPS_TO_COME, NO_OLDER_THAN_GAPS
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
 from tests.factories import LEADER, LOT, T0_US, Pair, a_view, price
 
@@ -284,3 +284,23 @@ def test_an_order_that_comes_to_light_when_it_has_filled_in_part_is_copied_once(
             follower.answer()
         leader = evolve(leader, fact, T0_US + 1)
         assert ([copy.volume for copy in follower.held.values()], follower.resting) == ([whole], {})
+
+
+@pytest.mark.parametrize("kind", [ExecutionKind.SWAP, ExecutionKind.OTHER, ExecutionKind.ORDER_ACCEPTED])
+def test_an_open_that_a_bare_event_shows_first_is_told_by_the_next_look(kind: ExecutionKind) -> None:
+    """A swap may be told under a word of no schema too: what it showed was held and told to nobody, ever."""
+    shown = ExecutionSeen(kind=kind, position=HELD)
+    look = Reconciled(positions=(HELD,), orders=())
+    view = _holding()
+    assert _told(view, shown) == []
+    (told,) = _told(evolve(view, shown, T0_US + 1), look)
+    assert (told.kind, told.position, told.late) == (ChangeKind.OPENED, HELD.position, True)
+    if kind is not ExecutionKind.SWAP:
+        before = replace(view, rules=CORRECTIONS_OPEN_NOTHING - 1)
+        assert _told(evolve(before, shown, T0_US + 1), look) == []
+
+
+def test_an_open_that_a_bare_fill_shows_first_is_told_at_once() -> None:
+    """What tells neither deal nor order, and is of a fill, is of a trade."""
+    (told,) = _told(_holding(), ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, position=HELD))
+    assert (told.kind, told.late) == (ChangeKind.OPENED, False)

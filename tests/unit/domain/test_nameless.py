@@ -235,3 +235,22 @@ def test_a_position_that_has_grown_by_all_that_was_asked_shows_an_add() -> None:
     assert not shows(grown, replace(COPY, share=True))
     assert not shows(grown, COPY, other)
     assert shows(grown, COPY, elsewhere)
+
+
+def test_an_order_that_was_told_with_its_name_once_is_of_no_other_request() -> None:
+    """The fill of an add, told again without its name or deal within the second, was taken for that of the next one:
+    each add after it counted as the one before, and the last as absent."""
+    former = IntentId(f"{LABEL}.1")
+    names = {ORDER.order: former}
+    again = ExecutionSeen(kind=ExecutionKind.OTHER, order=ORDER)
+    view = replace(VIEW, intents={ASKED.intent: replace(ASKED, state=IntentState.SENT)})
+    told = told_by_name(view, again, 0).order
+    assert told is not None
+    assert told.client_order_id == ASKED.intent
+    told = told_by_name(view, again, 0, names).order
+    assert told is not None
+    assert told.client_order_id == former
+    other = replace(ORDER, order=OrderId(8))
+    assert [one.client_order_id for one in named(VIEW, (ORDER, other), 0, names)] == [former, ASKED.intent]
+    closes = replace(ORDER, closing=True)
+    assert named(VIEW, (closes,), 0, names) == (closes,)

@@ -249,3 +249,15 @@ ACCEPTED_SHOW_AHEAD = 17
 the fill of that order, the deal counted once more: a position was taken for larger than it was until the next look, and
 closes of more than was held were asked for; or it counted as undone, and what a person was taken to have added stayed.
 """
+
+CORRECTIONS_OPEN_NOTHING = 17
+"""What is told of a position that is not known, with neither deal nor order and under a word that is not of orders, as
+a swap under a word of no schema, leaves that to be told by the next look. What a leader had opened unseen was held from
+then on without being told to anybody, and never copied.
+"""
+
+OWN_SHOWN_BEFORE = 17
+"""A deal of ours that comes without its position behind a look that tells no times is in that where the position has
+moved by all that its request has executed. It was booked once more: a copy that had grown counted as larger than it
+was, was cut back to what it should be, and stayed smaller than that.
+"""

@@ -1,0 +1,64 @@
+"""Fills that tell their deal and order and no position, behind a look that has shown what they left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cmam.domain.events import Event, ExecutionSeen
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.sight import OWN_SHOWN_BEFORE
+from tests.factories import LOT, SECOND_US, Pair
+
+
+def _opened(rules: int) -> Pair:
+    """So much bought a minute ago, at a broker that tells no times of positions."""
+    pair = Pair()
+    pair.view = replace(pair.view, rules=rules)
+    pair.opens()
+    pair.answer()
+    pair.passes(60 * SECOND_US)
+    return pair
+
+
+def _fills(pair: Pair) -> list[Event]:
+    """What is told of the last request: its fill, without the position."""
+    found: list[Event] = []
+    for event in pair.events_of(pair.waiting[-1]):
+        assert isinstance(event, ExecutionSeen)
+        if event.deal is not None:
+            found.append(replace(event, position=None))
+    return found
+
+
+def _looks(pair: Pair) -> None:
+    """A look without times, and without a history."""
+    for number, held in pair.held.items():
+        pair.held[number] = replace(held, updated_ms=0)
+    pair.fact(replace(pair.reconciled(), quiet=True, deals=()))
+
+
+@pytest.mark.parametrize(("rules", "held"), [(RULES, 2 * LOT), (OWN_SHOWN_BEFORE - 1, 3 * LOT)])
+def test_an_add_that_a_look_without_times_has_shown_is_not_booked_again(rules: int, held: int) -> None:
+    """It counted as larger than it was, was cut back to what it should be, and stayed smaller than that."""
+    pair = _opened(rules)
+    (number,) = pair.held
+    pair.grows(LOT, 2 * LOT)
+    events = _fills(pair)
+    _looks(pair)
+    assert pair.view.positions[number].volume == 2 * LOT
+    for event in events:
+        pair.fact(event)
+    assert pair.view.positions[number].volume == held
+
+
+def test_an_add_that_no_look_has_shown_is_booked() -> None:
+    """The look was before it had filled."""
+    pair = _opened(RULES)
+    (number,) = pair.held
+    pair.grows(LOT, 2 * LOT)
+    _looks(pair)
+    for event in _fills(pair):
+        pair.fact(event)
+    assert pair.view.positions[number].volume == 2 * LOT
