@@ -12,7 +12,7 @@ from typing import Any, Final
 from cmam.clock import SECOND_US
 from cmam.domain.belief.copies import CopyState
 from cmam.domain.belief.view import AccountView, Latch
-from cmam.domain.events import ChangeDecided, Finding, Health, ProfileState
+from cmam.domain.events import AttemptDecided, ChangeDecided, Finding, Health, ProfileState
 from cmam.domain.guarding.latches import BY_EQUITY, REJECTIONS, STOP_OUT
 from cmam.domain.operating.registry import Registry
 from cmam.domain.profiles.choices import Reaction, Scope
@@ -21,7 +21,7 @@ from cmam.domain.repair.leftover import left_by_link
 from cmam.domain.trials.forecast import Forecast, Room, by_profile
 from cmam.domain.turns.timing import TROUBLE
 from cmam.domain.turns.unknowns import Unknown, unknowns
-from cmam.domain.values.changes import ChangeKind
+from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId, SourceKey, StoreId
 from cmam.domain.values.quantities import decimal_text, units_text
 from cmam.domain.values.reasons import Reason, Verdict
@@ -48,13 +48,22 @@ class Answered:
 
     def then(self, decided: ChangeDecided, now_us: int) -> Answered:
         """With one more; what neither is nor was to be copied counts nothing."""
-        if decided.change.kind not in (ChangeKind.OPENED, ChangeKind.ORDER_PLACED):
+        if decided.wait is not None and decided.wait.is_unasked:
             return self
-        if decided.verdict is Verdict.COPY:
+        return self._with(decided.change, decided.verdict, decided.reason, now_us)
+
+    def looked(self, attempt: AttemptDecided, change: Change, now_us: int) -> Answered:
+        """With what an open came to that waited, and was not counted until then."""
+        return self._with(change, attempt.verdict, attempt.reason, now_us) if attempt.wait.is_unasked else self
+
+    def _with(self, change: Change, verdict: Verdict, reason: Reason | None, now_us: int) -> Answered:
+        if change.kind not in (ChangeKind.OPENED, ChangeKind.ORDER_PLACED):
+            return self
+        if verdict is Verdict.COPY:
             return replace(self, copied=self.copied + 1)
-        if decided.verdict is not Verdict.SKIP:
+        if verdict is not Verdict.SKIP:
             return self
-        return Answered(self.copied, self.skipped + 1, decided.reason, decided.change.symbol.name, now_us)
+        return Answered(self.copied, self.skipped + 1, reason, change.symbol.name, now_us)
 
     def document(self) -> dict[str, Any]:
         """As `status` shows it."""
@@ -91,6 +100,10 @@ class StatusBoard:
     def answer(self, decided: ChangeDecided, now_us: int) -> None:
         """Take what a link has decided of one of its leader's changes; its follower alone says so."""
         self._answered[decided.link] = self._answered.get(decided.link, Answered()).then(decided, now_us)
+
+    def look(self, attempt: AttemptDecided, change: Change, now_us: int) -> None:
+        """Take what a link has made of an open that waited."""
+        self._answered[attempt.link] = self._answered.get(attempt.link, Answered()).looked(attempt, change, now_us)
 
     def note(self, name: str, document: dict[str, Any]) -> None:
         """Take what an actor says of itself."""

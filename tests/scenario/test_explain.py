@@ -13,6 +13,8 @@ from cmam.domain.trials.cures import KNOBS
 from cmam.domain.values.reasons import Reason
 from cmam.store.auditing.audit import Audit
 from cmam.store.auditing.explain import explain
+from cmam.store.auditing.filters import Filters
+from cmam.store.auditing.totals import totals
 from tests.rulebook import UNIT, Case, Rulebook
 from tests.scenario.test_rules_sizes import SIZES
 
@@ -114,3 +116,37 @@ def test_a_later_look_shows_its_arithmetic_in_every_volume_mode() -> None:
         assert look["arithmetic"] is not None, case.name
         assert look["arithmetic"]["holds"], case.name
         assert book.volumes(case.name) == [int(Fraction(look["volume"]) * UNIT)], case.name
+
+
+def test_an_open_that_waited_in_vain_counts_as_skipped() -> None:
+    """What came of an open that waited stands with its decision: in lists and totals it was no copy, and why. One whose
+    price or stop came was a copy."""
+    by_risk = {"volume.mode": "risk_percent", "volume.basis": "units"}
+    better = {"volume.basis": "units", "wait_for_better": "5", "max_age": "4s"}
+    cases = [
+        Case("no stop", "Mini", by_risk, currency="EUR"),
+        Case("not better", "Mini", better, currency="EUR"),
+        Case("better", "Mini", {**better, "wait_for_better": "2.5"}, currency="EUR"),
+    ]
+    book = Rulebook(cases)
+    book.begin()
+    book.person.buy(10_000 * UNIT)
+    book.go()
+    audit = Audit.of(book.log)
+    assert {line["wait"] for line in audit.decisions()} >= {"stop", "better"}
+    book.price("EURUSD", "1.08460")
+    book.go(6)
+    audit = Audit.of(book.log)
+    opens = {line["profile"]: line for line in audit.decisions() if line["kind"] == "opened"}
+    assert {name: (line["verdict"], line["reason"], line["wait"]) for name, line in opens.items()} == {
+        "no stop": ("skip", "no_stop", "stop"),
+        "not better": ("skip", "not_better", "better"),
+        "better": ("copy", None, "better"),
+    }
+    assert [line["profile"] for line in audit.decisions(Filters(reason="no_stop"))] == ["no stop"]
+    for line in totals(audit, by=("profile",)):
+        skips = {} if line["profile"] == "better" else {str(opens[line["profile"]]["reason"]): 1}
+        assert (line["skips"], line["skipped"]) == (skips, len(skips))
+    (story,) = explain(audit, opens["no stop"]["decision_id"])
+    assert story["reproduced"]
+    assert [(look["verdict"], look["reason"]) for look in story["attempts"]] == [("skip", "no_stop")]

@@ -27,6 +27,7 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
+    AttemptDecided,
     CopyWoken,
     Event,
     Health,
@@ -165,6 +166,8 @@ class Desk:
             self._say_latches(before)
         if isinstance(fact, Reconciled):
             self._say_alike(before, turn.derived)
+        if isinstance(fact, CopyWoken):
+            self._say_what_it_came_to(before, turn.derived, now)
         if turn.folded is not None:
             self.followers.tell(before, turn.folded, fact, received_us)
         nets: Nets | None = None
@@ -186,6 +189,12 @@ class Desk:
                 intent = before.intents[event.intent]
                 if name := like_another(self.view, intent):
                     self.alert(m.Alert(f"{ALIKE}{name}", alike_in_words(name, intent.source)))
+
+    def _say_what_it_came_to(self, before: AccountView, derived: tuple[Event, ...], now: int) -> None:
+        """Have it shown what an open came to that had to wait."""
+        for event in derived:
+            if isinstance(event, AttemptDecided) and (copy := before.copies[event.link, event.source]).change:
+                self.ports.status.look(event, copy.change, now)
 
     def commit(
         self,

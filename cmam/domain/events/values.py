@@ -156,3 +156,9 @@ class Wait(StrEnum):
     RETRY = "retry"
     REMAINDER = "remainder"
     QUOTES = "quotes"
+
+    @property
+    def is_unasked(self) -> bool:
+        """Whether nothing has been asked for yet, so that the later look is what the decision comes to. What waits
+        otherwise was asked for already, or stands: its end is that of its copy."""
+        return self not in (Wait.CANCEL, Wait.RETRY, Wait.REMAINDER)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox import units
-from cmam.sandbox.books.ledger import Account, Deal, Order
+from cmam.sandbox.books.ledger import Account, CashFlow, Deal, Order
 from cmam.sandbox.trading import reports
 from cmam.sandbox.trading.floor import Floor, Refused
 
@@ -183,8 +183,18 @@ def cash_flow(
 ) -> messages.ProtoOACashFlowHistoryListRes:
     """Answer with deposits and withdrawals of a span of at most a week."""
     start_ms, end_ms = span(floor, request)
-    chosen = [row for row in account.cash if start_ms <= floor.stamp.ms(row.at_us) <= end_ms]
+    chosen = [
+        row for row in (*_opening_deposit(account), *account.cash) if start_ms <= floor.stamp.ms(row.at_us) <= end_ms
+    ]
     return messages.ProtoOACashFlowHistoryListRes(
         ctidTraderAccountId=account.spec.ctid,
         depositWithdraw=[reports.cash_flow(row, account.spec.money_digits, floor.stamp) for row in chosen],
     )
+
+
+def _opening_deposit(account: Account) -> Iterator[CashFlow]:
+    """What the account began with, paid in when it was registered: so cash flow and deals add up to the balance."""
+    spec = account.spec
+    if spec.balance:
+        moment, deposit = spec.registered_ms * 1000, model.BALANCE_DEPOSIT
+        yield CashFlow(spec.ctid, deposit, spec.balance, spec.balance, 1, moment, spec.balance)

@@ -66,7 +66,7 @@ def read_ticks(lines: Iterable[str], name: str = "ticks", into: Recordings | Non
     Raises TickFileError naming the line.
     """
     recordings: Recordings = {} if into is None else into
-    reader = csv.reader(lines)
+    reader = csv.reader(lines, skipinitialspace=True)
     try:
         head = next(reader, [])
         places = {column: place for place, column in enumerate(head)}

@@ -102,7 +102,10 @@ class FrameChannel:
             yield TooLong(str(error))
 
     def send(self, payload_type: int, payload: bytes, client_msg_id: str | None) -> bytes:
-        return frame(envelopes.encode(payload_type, payload, client_msg_id))
+        try:
+            return frame(envelopes.encode(payload_type, payload, client_msg_id))
+        except FrameTooLong:  # an id may fill a frame of its own, but what is said counts, also to the other sessions
+            return frame(envelopes.encode(payload_type, payload, None))
 
     def close(self) -> bytes:
         return b""

@@ -31,7 +31,7 @@ from cmam.store.logfile.lock import StoreLock
 from cmam.store.logfile.log import EventLog
 from cmam.store.projection import schema
 from cmam.store.projection.rows import Change, Row
-from cmam.store.projection.rows_of_accounts import changes_of_account, healed_by
+from cmam.store.projection.rows_of_accounts import Answer, answered_by, changes_of_account, healed_by
 from cmam.store.projection.rows_of_closes import closes, leader_closes
 from cmam.store.projection.rows_of_copies import copy_row, former_lives, touched_copies
 from cmam.store.projection.rows_of_orders import fills
@@ -173,6 +173,7 @@ class Projector:
             for name, life in former_lives(step, store):
                 rows.put_aside(name, life, self._views)
             rows.add_all(changes_of_account(step, store))
+            rows.answer(answered_by(step))
             rows.add_closes(closes(step, store), self._views)
             rows.add_new(schema.LEADER_CLOSES, leader_closes(step, self._fold.registry))
             rows.touch(step)
@@ -239,6 +240,7 @@ class _Rows:
         self._ended: list[tuple[str, str]] = []
         self._closed: set[tuple[int, int]] = set()
         self._closers: list[tuple[str | None, int, int]] = []
+        self._answers: list[Answer] = []
 
     def add(self, table: str, row: Row) -> None:
         key = row[schema.TABLES[table].key]
@@ -300,6 +302,11 @@ class _Rows:
             known, number = self._fills.get(intent, (volume, None))
             self._fills[intent] = (max(volume, known), order if number is None else number)
 
+    def answer(self, answer: Answer | None) -> None:
+        """Remember what a decision came to that had let something wait."""
+        if answer is not None:
+            self._answers.append(answer)
+
     def write(self, views: Database) -> None:
         """Upsert them, those with the same columns together."""
         if self._words:
@@ -320,6 +327,10 @@ class _Rows:
                 by_columns.setdefault(tuple(sorted(row)), []).append(row)
             for same in by_columns.values():
                 views.table(table).upsert_all(same, pk=schema.TABLES[table].key, batch_size=500)
+        if self._answers:
+            which = "change = ? AND follower = ? AND link = ? AND wait = ? AND verdict = 'copy'"
+            sql = f"UPDATE {schema.DECISIONS} SET verdict = ?, reason = ? WHERE {which}"
+            views.conn.executemany(sql, self._answers)
         if self._fills:
             filled = "CASE WHEN CAST(filled AS REAL) < CAST(?2 AS REAL) THEN ?2 ELSE filled END"
             number = "coalesce(follower_order, ?3)"

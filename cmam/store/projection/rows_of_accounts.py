@@ -38,6 +38,7 @@ from cmam.domain.events import (
 )
 from cmam.domain.values.ids import LinkId, SourceKey
 from cmam.domain.values.quantities import units_text
+from cmam.domain.values.reasons import Verdict
 from cmam.store.folding.fold import AccountStep
 from cmam.store.projection import rows_of_copies, rows_of_orders, schema
 from cmam.store.projection.rows import Change, Row, copy_id, record_id
@@ -60,6 +61,9 @@ NOTED = (
     SymbolConfirmed,
 )
 """Facts that are listed as they are."""
+
+Answer = tuple[str, str | None, str, int, str, str]
+"""A verdict and its reason; of which change, follower and link, and what was waited for."""
 
 
 def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
@@ -94,6 +98,18 @@ def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
             yield schema.ORDERS, rows_of_orders.moved(step, known, intent)
     if _shown_of(before) != _shown_of(after) or before.version == 0:
         yield schema.ACCOUNTS, {"account": int(after.account), "position": record.position, **_account_of(after)}
+
+
+def answered_by(step: AccountStep) -> Answer | None:
+    """What a decision that let an open or an add wait comes to: nothing was copied, and why; only the tables know it.
+
+    What was asked for, refused and then given up was copied, and its end is its copy's.
+    """
+    event = step.record.event
+    if not isinstance(event, AttemptDecided) or event.verdict is Verdict.COPY or not event.wait.is_unasked:
+        return None
+    reason = event.reason.value if event.reason is not None else None
+    return event.verdict.value, reason, event.change, int(step.after.account), event.link, event.wait.value
 
 
 def healed_by(step: AccountStep) -> AlertHealed | None:

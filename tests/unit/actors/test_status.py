@@ -9,6 +9,7 @@ import pytest
 from cmam.actors.status import Answered, StatusBoard, account_document, latch_text, left_out, unmanaged
 from cmam.domain.belief.view import AccountView, Latch
 from cmam.domain.events import (
+    AttemptDecided,
     Event,
     LinkAdded,
     LinkRemoved,
@@ -16,12 +17,14 @@ from cmam.domain.events import (
     ProfileDeleted,
     ProfileState,
     ProfileStateChanged,
+    Wait,
 )
 from cmam.domain.guarding.latches import FLATTEN, REJECTIONS, STOP_OUT, TWIN
 from cmam.domain.operating.registry import PROFILE_PREFIX, KnownAccount, Registry, evolve_registry
 from cmam.domain.values.changes import ChangeKind
-from cmam.domain.values.ids import AccountId, LinkId, PositionId, ProfileId, StoreId, SymbolId
+from cmam.domain.values.ids import AccountId, LinkId, PositionId, ProfileId, SourceKey, StoreId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.trades import Position
 from tests.factories import LOT, Pair, a_view
 
@@ -98,7 +101,8 @@ def test_of_an_account_that_was_never_in_sight_nothing_is_said_to_be_there() -> 
 
 
 def test_a_link_that_copies_nothing_can_be_told() -> None:
-    """What is opened and not copied counts, with the last reason; what follows an open that was skipped does not."""
+    """What is opened and not copied counts, with the last reason; what follows an open that was skipped does not. What
+    waits counts once it is known what came of it; what was refused before was copied then."""
     copied, skipped = (Pair({"volume.amount": "0.5"}).opens(volume) for volume in (LOT, 100_000))
     found = Answered()
     for decided in (copied, skipped, skipped):
@@ -108,6 +112,21 @@ def test_a_link_that_copies_nothing_can_be_told() -> None:
         "skipped": 2,
         "last_skip": {"reason": "below_minimum", "symbol": "EURUSD", "at": "2026-03-01T12:00:00.000Z"},
     }
+    waiting = replace(copied, wait=Wait.STOP)
+    assert found.then(waiting, NOON_US) is found
+    look = AttemptDecided(
+        link=copied.link,
+        source=SourceKey("p1"),
+        change=copied.change.key,
+        wait=Wait.STOP,
+        settings_version=1,
+        verdict=Verdict.SKIP,
+        reason=Reason.NO_STOP,
+    )
+    later = found.looked(look, copied.change, NOON_US)
+    assert (later.copied, later.skipped, later.reason) == (1, 3, Reason.NO_STOP)
+    assert found.looked(replace(look, wait=Wait.RETRY), copied.change, NOON_US) is found
+    assert found.looked(replace(look, verdict=Verdict.COPY), copied.change, NOON_US).copied == 2
     of_levels = replace(skipped, change=replace(skipped.change, kind=ChangeKind.PROTECTED))
     assert found.then(of_levels, NOON_US) is found
 

@@ -102,6 +102,15 @@ def test_answers_go_out_in_the_shape_that_was_spoken() -> None:
     assert channels.LineChannel().send(2101, b"", None) == b'{"payloadType":2101}\n'
 
 
+def test_an_answer_leaves_out_an_id_that_would_fill_its_frame() -> None:
+    """A request may just fit into a frame with its id; the answer is longer, so it goes out without the echo."""
+    channel = channels.FrameChannel()
+    asked = Envelope(2104, b"", "z" * (FRAME_BYTES_MAX - 13))
+    assert fed(channel, as_frames([asked]), FRAME_BYTES_MAX) == [asked]
+    (body,) = Deframer().receive_data(channel.send(2105, b"\x12\x0291", asked.client_msg_id))
+    assert envelopes.decode(body) == Envelope(2105, b"\x12\x0291", None)
+
+
 def test_a_websocket_carries_protobuf_as_binary_messages() -> None:
     """One binary message is one ProtoMessage, without a length, both ways."""
     client = Client(channels.WebSocketChannel(is_json=False))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
+from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.markets import periods
 from tests.unit.sandbox.bench import LEADER, LIVE, Bench, Line, market_order
 
@@ -238,3 +239,22 @@ def test_bars_have_the_digits_of_the_broker() -> None:
     )
     assert len(found.trendbar) == 50
     assert all((bar.low + bar.deltaHigh) % 10 == bar.low % 10 == 0 for bar in found.trendbar)
+
+
+def test_cash_flow_and_deals_add_up_to_the_balance(line: Line) -> None:
+    """A stranger who knows no world file asks week by week since the registration: what was paid in and what closes
+    made is the balance, of an account that has traded and of one that has not."""
+    trader = line.ask(messages.ProtoOATraderReq(ctidTraderAccountId=LEADER)).trader
+    span = {"fromTimestamp": trader.registrationTimestamp, "toTimestamp": trader.registrationTimestamp + WEEK_MS}
+    asked = messages.ProtoOACashFlowHistoryListReq(ctidTraderAccountId=LEADER, **span)
+    (paid_in,) = line.ask(asked).depositWithdraw
+    assert (paid_in.delta, paid_in.balance, paid_in.balanceVersion) == (trader.balance, trader.balance, 1)
+    assert paid_in.operationType == model.BALANCE_DEPOSIT
+    *_, opened = line.trade(market_order(LEADER, 1, BUY, LOT))
+    line.bench.pass_time(60)
+    position = opened.position.positionId
+    line.trade(messages.ProtoOAClosePositionReq(ctidTraderAccountId=LEADER, positionId=position, volume=LOT))
+    closes = [deal.closePositionDetail for deal in deals(line).deal if deal.HasField("closePositionDetail")]
+    made = sum(one.grossProfit + one.swap + one.commission + one.pnlConversionFee for one in closes)
+    assert made != 0
+    assert line.ask(messages.ProtoOATraderReq(ctidTraderAccountId=LEADER)).trader.balance == paid_in.delta + made

@@ -92,6 +92,11 @@ def test_times_may_be_milliseconds() -> None:
     assert counted == read_ticks([head, "2020-01-01T00:00:00.250Z,EURUSD,1,2\n"])
 
 
+def test_a_space_behind_a_comma_is_no_part_of_a_name() -> None:
+    """Tables written by hand, and files of trades, have them too."""
+    assert read_ticks(TICKS.replace(",", ", ").splitlines()) == read_ticks(TICKS.splitlines())
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
