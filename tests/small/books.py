@@ -1,6 +1,6 @@
 """A broker's books as values: what a request makes of them, and what is told of it; nothing is ever changed in place.
 
-The sequences of events are those of `docs/wire.md` (wire.md#opens and what follows). A close of more than is held is refused.
+The sequences of events are those of `docs/wire.md` (wire.md#opens and what follows). More than is held is not closed.
 """
 
 from __future__ import annotations
