@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cmam.domain.belief import belonging
+from cmam.domain.belief import belonging, proofs
 from cmam.domain.events import CopyTouched
 from cmam.domain.values.rules.sight import CLOSES_BY_TERMS
 from cmam.store.past.replay import verify
@@ -77,9 +77,11 @@ def _held_after_a_turn() -> list[int]:
 
 
 def test_a_part_that_a_close_has_taken_before_its_net_turned_is_its_shares(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was nobody's, the close counted as absent, and the share was closed once more, whole."""
+    """It was nobody's, the close counted as absent, and the share was closed once more, whole. A close that fell short
+    is found by the order of its end, too, so that it takes both rules away to see it."""
     assert _held_after_a_turn() == [-5 * VOLUME // 2]
     monkeypatch.setattr(belonging, "CLOSES_BY_TERMS", NEVER)
+    monkeypatch.setattr(proofs, "CLOSES_END_SHORT", NEVER)
     assert _held_after_a_turn() != [-5 * VOLUME // 2]
 
 
