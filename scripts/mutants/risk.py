@@ -395,8 +395,8 @@ MUTATIONS = (
     ),
     Mutation(
         "what a leader opens is told with the lots of before a cut",
-        "cmam/actors/accounts/questions.py",
-        "        self._held.append(message)\n        return True\n",
+        "cmam/actors/accounts/held_reports.py",
+        "        self.reports.append(message)\n        return True\n",
         "        return False\n",
         (AFTER_A_CUT,),
     ),
@@ -430,7 +430,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an account that follows and leads is not told its own fill, and cannot close it",
-        "cmam/actors/accounts/questions.py",
+        "cmam/actors/accounts/held_reports.py",
         " or order.client_order_id in view.intents",
         "",
         (BESIDE,),

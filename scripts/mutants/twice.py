@@ -5,6 +5,7 @@ from __future__ import annotations
 from mutants import LIFE, UNIT, Mutation
 
 SETTLING = "cmam/domain/turns/settling.py"
+LOOKS = "cmam/domain/turns/settling_by_looks.py"
 PROOFS = "cmam/domain/belief/proofs.py"
 ADDS = UNIT + "domain/test_adds.py"
 SHARES = UNIT + "domain/test_shares.py"
@@ -24,7 +25,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the rest of an open that is filling still is opened again",
-        SETTLING,
+        LOOKS,
         "    if is_careful and copy is not None",
         "    if False and copy is not None",
         (LIFE,),
@@ -115,21 +116,21 @@ MUTATIONS = (
     ),
     Mutation(
         "an open is sent for a third time",
-        SETTLING,
+        LOOKS,
         "        and intent.attempt < ATTEMPTS_MAX\n",
         "",
         (LIFE,),
     ),
     Mutation(
         "an absent open is sent again though its gates are closed",
-        SETTLING,
+        LOOKS,
         "        and now_us <= intent.not_after_us\n",
         "",
         (LIFE,),
     ),
     Mutation(
         "an absent add is asked for again at once",
-        SETTLING,
+        LOOKS,
         "            elif is_proof and order is None:\n"
         "                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)\n",
         "            elif is_proof and order is None:\n"
@@ -141,7 +142,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a close of unknown outcome is made again before the volume was read",
-        SETTLING,
+        LOOKS,
         "                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)\n"
         "            elif is_proof:\n"
         "                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)\n"
@@ -302,9 +303,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a snapshot of before the leader's close opens what he closed once more",
-        "cmam/actors/accounts/questions.py",
-        "                self._asked_us = desk.ports.clock.monotonic()\n",
-        "                self._asked_us = 1 << 60\n",
+        "cmam/actors/accounts/just_heard.py",
+        "        self._asked_us = self._desk.ports.clock.monotonic()\n",
+        "        self._asked_us = 1 << 60\n",
         ("tests/scenario/test_reading_beside.py",),
     ),
     Mutation(

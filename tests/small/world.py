@@ -12,8 +12,8 @@ import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from cmam.actors.accounts.just_heard import QUIET_US, RESTLESS_MAX
 from cmam.actors.accounts.lookups import KINDS, LOOKUP_US
-from cmam.actors.accounts.questions import QUIET_US, RESTLESS_MAX
 from cmam.actors.asking.preparation import Kind
 from cmam.domain.belief.copies import Copy, IntentState
 from cmam.domain.belief.nameless import named

@@ -11,7 +11,7 @@ import pytest
 from cmam.actors.accounts import order_names
 from cmam.actors.accounts.heard_clock import HeardClock
 from cmam.actors.asking import preparation
-from cmam.domain.turns import settling
+from cmam.domain.turns import settling_by_looks
 from cmam.domain.values.trades import Order
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT, SELL
@@ -172,7 +172,7 @@ def test_an_order_that_rests_without_its_name_is_not_placed_once_more(
 def test_an_add_without_its_name_is_not_taken_back(habits: Habits, monkeypatch: pytest.MonkeyPatch) -> None:
     """It counted as absent, and what it had added as too much. The add of before is told without a name too."""
     assert _held_after_two_adds(habits) == [3 * VOLUME]
-    monkeypatch.setattr(settling, "GROWTH_IS_NO_ABSENCE", 99)
+    monkeypatch.setattr(settling_by_looks, "GROWTH_IS_NO_ABSENCE", 99)
     assert _held_after_two_adds(habits) == [3 * VOLUME]
     monkeypatch.setattr(preparation, "named", _unnamed)
     assert _held_after_two_adds(habits) == [2 * VOLUME]
@@ -195,7 +195,7 @@ def test_an_add_that_its_position_shows_is_not_taken_back(habits: Habits, monkey
     """By a clock that nobody knows its order was older than it, so it counted as absent, and was closed again."""
     monkeypatch.setattr(HeardClock, "offset_ms", 0)
     for rules, times in ((16, 3), (99, 2)):
-        monkeypatch.setattr(settling, "GROWTH_IS_NO_ABSENCE", rules)
+        monkeypatch.setattr(settling_by_looks, "GROWTH_IS_NO_ABSENCE", rules)
         assert _held_after_two_adds(habits) == [times * VOLUME]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from cmam.domain.belief.nameless import ALIKE
 from cmam.domain.events import AlertHealed, AlertRaised, IntentSettled
-from cmam.domain.turns import settling
+from cmam.domain.turns import settling_by_looks
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT
 from tests.stranger.habits import Habits
@@ -62,21 +62,21 @@ def test_what_may_be_ours_is_told_by_its_number_until_it_is_gone() -> None:
 def test_an_open_whose_names_are_lost_is_not_sent_again(spelling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It counted as absent, though all that it had asked for stood there, and was opened once more."""
     for rules, times in ((14, 1), (99, 2)):
-        monkeypatch.setattr(settling, "LOOKALIKES_COUNT", rules)
+        monkeypatch.setattr(settling_by_looks, "LOOKALIKES_COUNT", rules)
         world, terminal = _world(spelling)
         terminal.trade("EURUSD", BUY, VOLUME)
         told = _after_a_cut(world)
         assert [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()] == [VOLUME] * times
-        assert (settling.LIKE_ANOTHER in told) is (times == 1)
+        assert (settling_by_looks.LIKE_ANOTHER in told) is (times == 1)
 
 
 @pytest.mark.parametrize("spelling", ["capitals", "dropped"])
 def test_an_order_whose_names_are_lost_is_not_placed_again(spelling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It rested twice."""
     for rules, times in ((14, 1), (99, 2)):
-        monkeypatch.setattr(settling, "LOOKALIKES_COUNT", rules)
+        monkeypatch.setattr(settling_by_looks, "LOOKALIKES_COUNT", rules)
         world, terminal = _world(spelling)
         terminal.rest(LIMIT, "EURUSD", BUY, VOLUME, world.broker.market.bids["EURUSD"] - 2_000)
         told = _after_a_cut(world)
         assert len(world.broker.floor.books[FOLLOWER].orders) == times
-        assert (settling.LIKE_ANOTHER in told) is (times == 1)
+        assert (settling_by_looks.LIKE_ANOTHER in told) is (times == 1)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cmam.actors.accounts import questions
-from cmam.actors.accounts.questions import Questions
+from cmam.actors.accounts import just_heard
+from cmam.actors.accounts.just_heard import JustHeard
 from cmam.domain.events import CopyTouched
 from cmam.domain.folds import account
 from cmam.store.past.replay import verify
@@ -53,7 +53,7 @@ def test_a_start_right_after_a_trade_waits_for_a_snapshot_that_shows_it(
 ) -> None:
     """The first snapshot counts as the newest word: one of a moment before told the leader's close as taken back."""
     assert _held(400_000, VOLUME // 2, netted=netted) == ([VOLUME // 2], VOLUME + VOLUME // 2)
-    monkeypatch.setattr(questions, "QUIET_US", 0)
+    monkeypatch.setattr(just_heard, "QUIET_US", 0)
     assert _held(400_000, VOLUME // 2, netted=netted)[1] > VOLUME + VOLUME // 2
 
 
@@ -122,5 +122,5 @@ def _target_after_a_cut() -> tuple[bool, list[Any]]:
 def test_what_was_told_as_the_line_was_cut_is_not_taken_back_by_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """A target that had just been told, and is not in what stood a moment ago, counted as taken away by a person."""
     assert _target_after_a_cut() == (True, [])
-    monkeypatch.setattr(Questions, "executed", lambda _self, _fact: None)
+    monkeypatch.setattr(JustHeard, "executed", lambda _self, _fact: None)
     assert _target_after_a_cut()[1]

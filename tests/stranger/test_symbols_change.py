@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cmam.actors.accounts import questions
+from cmam.actors.accounts import just_heard
 from cmam.domain.events import AlertRaised
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, SELL
@@ -45,7 +45,7 @@ def test_a_look_that_changed_symbols_ask_for_takes_back_nothing_that_was_just_tr
 ) -> None:
     """A snapshot of a moment ago told the leader's close as taken back: that was bought, and twice of it was held."""
     assert _held() == ([VOLUME // 2], VOLUME)
-    monkeypatch.setattr(questions, "QUIET_US", 0)
+    monkeypatch.setattr(just_heard, "QUIET_US", 0)
     assert _held()[0] != [VOLUME // 2]
 
 
@@ -74,5 +74,5 @@ def _alerts_after_a_turn() -> int:
 def test_a_look_that_changed_symbols_ask_for_knows_a_net_that_has_just_turned(monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot of a moment ago showed the net as it was before, and what it had turned to was nobody's."""
     assert _alerts_after_a_turn() == 0
-    monkeypatch.setattr(questions, "QUIET_US", 0)
+    monkeypatch.setattr(just_heard, "QUIET_US", 0)
     assert _alerts_after_a_turn() > 0

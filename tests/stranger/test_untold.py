@@ -9,7 +9,7 @@ import pytest
 
 from cmam.domain.events import CopyTouched
 from cmam.domain.folds import booking_shares
-from cmam.domain.turns import settling
+from cmam.domain.turns import settling, settling_by_looks
 from cmam.openapi._pb import OpenApiMessages_pb2 as wire
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT
@@ -121,16 +121,17 @@ def _held_after_a_cut(*, netted: bool = False, stamps_move: bool = True) -> tupl
 def test_parts_of_an_open_that_a_history_has_told_first_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the leader had added meanwhile is added still: the parts passed for a person's, and nothing was."""
     assert _held_after_a_cut() == ([2 * VOLUME], 0)
-    monkeypatch.setattr(settling, "HISTORY_IS_AHEAD", 99)
+    for room in (settling, settling_by_looks):
+        monkeypatch.setattr(room, "HISTORY_IS_AHEAD", 99)
     assert _held_after_a_cut() == ([VOLUME], 2)
 
 
 def test_parts_of_a_share_that_a_history_has_told_first_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """The net of the snapshot lacked them: that was booked as a person's close, and what came then was nobody's."""
     assert _held_after_a_cut(netted=True) == ([2 * VOLUME], 0)
-    monkeypatch.setattr(settling, "NETS_ARE_BEHIND", 99)
+    monkeypatch.setattr(settling_by_looks, "NETS_ARE_BEHIND", 99)
     assert _held_after_a_cut(netted=True)[1]
-    monkeypatch.setattr(settling, "NETS_ARE_BEHIND", 11)
+    monkeypatch.setattr(settling_by_looks, "NETS_ARE_BEHIND", 11)
     monkeypatch.setattr(booking_shares, "NETS_ARE_BEHIND", 99)
     assert _held_after_a_cut(netted=True)[1]
 
@@ -138,5 +139,5 @@ def test_parts_of_a_share_that_a_history_has_told_first_are_its_own(monkeypatch:
 def test_a_net_is_behind_an_order_whose_time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     """The order showed the time of its opening, so that the net counted as younger than all that it had filled."""
     assert _held_after_a_cut(netted=True, stamps_move=False) == ([2 * VOLUME], 0)
-    monkeypatch.setattr(settling, "ORDERS_STAND_STILL", 99)
+    monkeypatch.setattr(settling_by_looks, "ORDERS_STAND_STILL", 99)
     assert _held_after_a_cut(netted=True, stamps_move=False)[1]

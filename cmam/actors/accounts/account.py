@@ -265,7 +265,7 @@ class AccountActor(Watched):
     def _reported(self, message: m.Reported) -> None:
         """A report before the first reconcile is part of what the reconcile will show."""
         message = self._questions.named(message)
-        self._questions.executed(message.fact)
+        self._questions.heard.executed(message.fact)
         self._take_released()
         if not self._questions.holds(message):
             self._take(message)

@@ -41,7 +41,8 @@ from cmam.domain.events import (
     Reconciled,
 )
 from cmam.domain.turns.making import Turn
-from cmam.domain.turns.settling import LIKE_ANOTHER, SETTLE_US
+from cmam.domain.turns.opens_again import LIKE_ANOTHER
+from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.turns.turn import step, withdrawn
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import IntentId, StoreId

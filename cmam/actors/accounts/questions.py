@@ -1,31 +1,30 @@
 """What an account asks its broker: how it gets ready on a fresh line, looks up what is unknown, and looks now and then.
 
-It holds back what is reported while a snapshot is on its way, since nobody could say which of the two is newer, and
-what a leader opens in a symbol of which it is still to be read what it allows. What is asked, and in which order, is
-told by `preparation.py` and `listing.py`; what follows once all is known is told by the account's actor.
+It holds back what is reported while a snapshot is on its way, since nobody could say which of the two is newer.
+What is asked, and in which order, is told by `preparation.py` and `listing.py`; what follows once all is known is told
+by the account's actor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from cmam.actors import messages as m
 from cmam.actors.accounts.account_symbols import AccountSymbols
 from cmam.actors.accounts.desk import Desk
-from cmam.actors.accounts.heard_clock import HeardClock
+from cmam.actors.accounts.doubts import Doubts
+from cmam.actors.accounts.held_reports import HeldReports
+from cmam.actors.accounts.just_heard import QUIET_US, RESTLESS_MAX, JustHeard
 from cmam.actors.accounts.lookups import Lookups
 from cmam.actors.accounts.order_names import OrderNames
 from cmam.actors.asking.listing import Found
 from cmam.actors.asking.preparation import PATIENCE, Kind, Preparation, retry_us
 from cmam.actors.asking.question import Question
 from cmam.clock import SECOND_US
-from cmam.domain.belief.belonging import position_of
-from cmam.domain.belief.holdings import with_trailed
-from cmam.domain.events import Event, ExecutionSeen, Reconciled, RequestRefused, TrailingStopMoved
+from cmam.domain.events import ExecutionSeen, Reconciled
 from cmam.domain.repair.twins import Seen, seen
 from cmam.domain.turns import absences
-from cmam.domain.values.ids import PositionId, SymbolId
+from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.trades import Order
 from cmam.openapi.lanes import Lane
@@ -34,9 +33,6 @@ LOOK_AGAIN = "look"
 """What an account is reminded of when something changed while it was looked at."""
 AGAIN_US = SECOND_US
 """How soon after a look the next one may follow that changes ask for: a broker may tell of one after the other."""
-QUIET_US = 700_000
-"""A snapshot counts only if no execution came within this time of the question."""
-RESTLESS_MAX = 8
 REFRESH_US = 60 * SECOND_US
 """How often what the broker holds is compared with what is believed, while all is well."""
 COSTS_US = 600 * SECOND_US
@@ -67,25 +63,20 @@ class Questions:
         self._on_ready = on_ready
         self._preparation: Preparation | None = None
         self._early: list[m.Reported] = []
-        self._held: list[m.Reported] = []
+        self._held = HeldReports(desk, symbols)
         self._refusals: dict[str, int] = {}
         self._patient_until_us: dict[str, int] = {}
         self._is_refreshing = False
         self._put_off = 0
         self._lookups = Lookups(desk.ports.settle_us)
-        self._doubts_asked_us = 0
-        self._second_look_us = 0
+        self._doubts = Doubts(desk)
         self._costs_told_us = -COSTS_US
-        self._executed_us = 0
-        self._heard_clock = HeardClock()
         self._names = OrderNames()
         self._quiet_at_us = 0
-        self._asked_us = 0
         self._begun_us = 0
-        self._restless_answers = 0
         self._looks_put_off = 0
-        self._trailed: dict[PositionId, tuple[int, TrailingStopMoved]] = {}
         self._is_outdated = False
+        self.heard = JustHeard(desk)
         self.lacks_baseline = False
         """Whether the very first snapshot of the account is folded and not durable yet."""
         self.asks_past = False
@@ -98,12 +89,12 @@ class Questions:
     @property
     def has_held(self) -> bool:
         """Whether anything is held back until its symbol has been read."""
-        return bool(self._held)
+        return bool(self._held.reports)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is asked at the moment that tells what the account holds, and nothing of it is held back."""
-        return self._preparation is None and not self._held
+        return self._preparation is None and not self._held.reports
 
     @property
     def may_begin(self) -> bool:
@@ -125,8 +116,8 @@ class Questions:
             self._refusals.clear()
             listing = self._symbols.renew()
             self.seen_before = seen(desk.view)
-            self._early = [*self._held, *self._early]
-            self._held.clear()
+            self._early = [*self._held.reports, *self._early]
+            self._held.reports.clear()
         self._begun_us = desk.ports.clock.now()
         self._preparation = Preparation(
             desk.view,
@@ -145,7 +136,7 @@ class Questions:
         )
         for report in self._early:
             self._preparation.hear(report.fact)
-        self._quiet_at_us = 0 if desk.is_reconciled else self._quiet_from_us()
+        self._quiet_at_us = 0 if desk.is_reconciled else self.heard.quiet_from_us()
         self._ask(self._preparation.begin())
         self._wait_with(self._preparation)
         if is_new:
@@ -157,7 +148,7 @@ class Questions:
         self._lookups.told()
         self._preparation = None
         self._early.clear()
-        self._held.clear()
+        self._held.reports.clear()
         self._is_outdated = False
 
     def again(self, question: str) -> None:
@@ -190,7 +181,7 @@ class Questions:
         afterwards. For what changed symbols allow opens wait: that is read at once."""
         if not self._is_outdated or not self.may_begin:
             return
-        is_quiet = self._executed_us < self._desk.ports.clock.monotonic() - QUIET_US
+        is_quiet = self.heard.is_quiet
         if not is_quiet and self._looks_put_off < RESTLESS_MAX:
             self._looks_put_off += 1
             self._desk.remind(QUIET_US, LOOK_AGAIN)
@@ -232,51 +223,26 @@ class Questions:
         if not self._may_ask:
             return None
         moments = [moment for moment, _ in self._lookups.due(self._desk.view)]
-        doubts = self._doubts_due()
+        doubts = self._doubts.due_us()
         return min(moments if doubts is None else (*moments, doubts), default=None)
 
     @property
     def _may_ask(self) -> bool:
         return self._preparation is None and self._desk.is_reconciled
 
-    def _doubts_due(self) -> int | None:
-        """Of what is doubted now at once; and a second look once it has been missing for long enough, again and again
-        where an order is told to rest that is not shown."""
-        doubted = absences.moments(self._desk.view)
-        if not doubted or self._is_newly_doubted:
-            return max(doubted, default=None)
-        return max(min(doubted), self._second_look_us) + absences.span_us(
-            self._desk.ports.settle_us, leads=self._desk.leads
-        )
-
-    @property
-    def _is_newly_doubted(self) -> bool:
-        return any(since_us > self._doubts_asked_us for since_us in absences.moments(self._desk.view))
-
-    def _quiet_from_us(self) -> int:
-        """From when on the first look of a start, or of a line, shows the last deal on record and the last execution
-        that was heard, also where it shows what stood a moment ago; a deal of a clock that was set back since is none.
-        """
-        clock = self._desk.ports.clock
-        left_us = self._desk.view.dealt_us + QUIET_US - clock.now()
-        heard_us = self._executed_us + QUIET_US if self._executed_us else 0
-        return max(heard_us, clock.monotonic() + left_us if 0 < left_us <= QUIET_US else 0)
-
     def look_if_due(self, now: int) -> None:
         """Ask what became of what is unknown or doubted, if it is time."""
         if not self._may_ask:
             return
         lookup = next((kind for moment, kind in self._lookups.due(self._desk.view) if now >= moment), None)
-        doubts = self._doubts_due()
-        if doubts is not None and now >= doubts and self._is_newly_doubted and lookup is not Kind.READBACK:
-            self._doubts_asked_us = now
-            self.prepare(Kind.DOUBTS)
+        doubts = self._doubts.due_us()
+        if doubts is not None and now >= doubts and self._doubts.is_new and lookup is not Kind.READBACK:
+            self.prepare(self._doubts.asked(now))
         elif lookup is not None:
             self._lookups.begun(lookup, now)
             self.prepare(lookup)
         elif doubts is not None and now >= doubts:
-            self._second_look_us = now
-            self.prepare(Kind.DOUBTS if self._desk.view.doubted_orders else Kind.REFRESH)
+            self.prepare(self._doubts.looked_again(now))
 
     def _ask(self, questions: tuple[Question, ...]) -> None:
         desk = self._desk
@@ -287,9 +253,7 @@ class Questions:
                 desk.remind(left_us, f"question {question.name}")  # it may show what stood before what was just told
                 continue
             if is_look:
-                self._asked_us = desk.ports.clock.monotonic()
-                since_us = self._asked_us - QUIET_US
-                self._trailed = {one: (at, to) for one, (at, to) in self._trailed.items() if at > since_us}
+                self.heard.asked()
             is_urgent = is_new or (is_look and absences.is_any(desk.view))
             lane = Lane.LOOK if is_urgent else Lane.QUERY  # closes wait for what is held, by leaders above all
             desk.ask(question, lane, goes_first=is_urgent and desk.leads)
@@ -306,14 +270,16 @@ class Questions:
             return
         if preparation is None or not preparation.expects(message.question):
             return
-        if message.question == "snapshot" and preparation.kind is not Kind.FULL and self._is_restless():
-            desk.remind(QUIET_US, "question snapshot")
-            return
+        if message.question == "snapshot" and preparation.kind is not Kind.FULL:
+            if self.heard.asks_again():
+                desk.remind(QUIET_US, "question snapshot")
+                return
+            preparation.is_quiet = self.heard.was_quiet
         report = message.report
         if message.question == "orders":
             self._lookups.told()
         elif message.question == "snapshot":
-            report = self._with_trailed(self._without_held(report))
+            report = self.heard.with_trailed(self._held.without(report))
         self._go_on(preparation, preparation.answered(message.question, report, desk.view))
 
     def _listed(self) -> None:
@@ -393,7 +359,7 @@ class Questions:
         early, self._early = self._early, []
         news = {id(fact) for fact in preparation.news()}
         for report in early:
-            if id(report.fact) in news and not self._holds_open(report):
+            if id(report.fact) in news and not self._held.holds(report):
                 self._symbols.ensure_traded(report.fact)
                 self._desk.fact(report.fact, received_us=report.received_us)
         if self._is_outdated:
@@ -421,89 +387,17 @@ class Questions:
         """The same where an order's age is asked for: where quotes tell no time, by what executions tell."""
         board = self._desk.ports.board
         is_measured = board.is_measured(board.feed_of(self._desk.view.account))
-        return self._offset_ms() if is_measured else self._heard_clock.offset_ms
-
-    def executed(self, fact: Event) -> None:
-        """Note that something was executed just now, or refused, or that a stop has trailed."""
-        if isinstance(fact, ExecutionSeen):
-            self._executed_us = self._desk.ports.clock.monotonic()
-            self._heard_clock.hear(fact, self._desk.ports.clock.now())
-        elif isinstance(fact, RequestRefused):
-            self._executed_us = self._desk.ports.clock.monotonic()
-        elif isinstance(fact, TrailingStopMoved):
-            self._trailed[fact.position] = (self._desk.ports.clock.monotonic(), fact)
+        return self._offset_ms() if is_measured else self.heard.clock.offset_ms
 
     def holds(self, message: m.Reported) -> bool:
         """Keep a report back that the snapshot on its way may show, or that must wait for its symbol; whether it was
         kept."""
         if self._preparation is None or not self._preparation.holds_reports:
-            return self._holds_open(message)
+            return self._held.holds(message)
         self._early.append(message)
         self._preparation.hear(message.fact)
         return True
 
-    def _holds_open(self, message: m.Reported) -> bool:
-        """Keep back what a leader opens in a symbol that is still being read: followers size it by the lots and digits
-        that are told with it. What is told of anything he has already, or has asked for as a follower, waits for
-        nothing: he could not close it."""
-        if isinstance(message.fact, ExecutionSeen) and (traded := message.fact.position or message.fact.order):
-            self._symbols.mind(traded.symbol)
-        if self._symbols.is_read or not self._desk.leads or not self._awaits_symbol(message.fact):
-            return False
-        self._held.append(message)
-        return True
-
-    def _awaits_symbol(self, fact: Event) -> bool:
-        if not isinstance(fact, ExecutionSeen):
-            return False
-        view, order = self._desk.view, fact.order
-        if position_of(fact) in view.positions:  # which a fill may name by its deal alone
-            return False
-        if order is not None and (order.order in view.orders or order.client_order_id in view.intents):
-            return False
-        traded = fact.position or order
-        return traded is not None and self._symbols.awaits(traded.symbol)
-
-    def _without_held(self, snapshot: Any) -> Any:
-        """A snapshot without what is held back: that is told in its turn, and not before its symbol is known."""
-        held = [message.fact for message in self._held if isinstance(message.fact, ExecutionSeen)]
-        if not held:
-            return snapshot
-        positions, orders = snapshot
-        opened = {position_of(fact) for fact in held}
-        placed = {fact.order.order for fact in held if fact.order is not None}
-        return (
-            tuple(position for position in positions if position.position not in opened),
-            tuple(order for order in orders if order.order not in placed),
-        )
-
-    def _with_trailed(self, snapshot: Any) -> Any:
-        """A snapshot with the stops that have trailed while it was on its way, or so shortly before that it may be
-        older: no time of the position tells which of the two is newer (wire.md#stops-that-trail), but a stop that
-        trails only tightens."""
-        if not self._trailed:
-            return snapshot
-        positions, orders = snapshot
-        moved = {position: fact for position, (_, fact) in self._trailed.items()}
-        return tuple(with_trailed(position, moved.get(position.position)) for position in positions), orders
-
     def released(self) -> Iterator[m.Reported]:
         """What was held back, as far as its symbols are known by now; each is to be taken before the next."""
-        for message in tuple(self._held):
-            if not self._awaits_symbol(message.fact):
-                self._held.remove(message)
-                yield message
-
-    def _is_restless(self) -> bool:
-        """Whether an execution came so close to a snapshot that nobody can say which of the two is newer.
-
-        Then the snapshot is asked for again, a few times; at the worst a quieter moment is as good as any.
-        """
-        is_quiet = self._executed_us < self._asked_us - QUIET_US
-        if is_quiet or self._restless_answers >= RESTLESS_MAX:
-            self._restless_answers = 0
-            if self._preparation is not None:
-                self._preparation.is_quiet = is_quiet
-            return False
-        self._restless_answers += 1
-        return True
+        return self._held.released()

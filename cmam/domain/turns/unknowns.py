@@ -14,7 +14,7 @@ from cmam.domain.belief.copies import Intent, IntentState
 from cmam.domain.belief.proofs import is_shown
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health
-from cmam.domain.turns.settling import ATTEMPTS_MAX
+from cmam.domain.turns.opens_again import ATTEMPTS_MAX
 from cmam.domain.values.commands import CommandKind
 
 ASKS = "positions and orders, and the order history for the request's own name"

@@ -23,7 +23,7 @@ from cmam.domain.events import (
     Reconciled,
     RequestRefused,
 )
-from cmam.domain.turns.settling import LINE_LOST
+from cmam.domain.turns.opens_again import LINE_LOST
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import AccountId, DealId, IntentId, LinkId, OrderId, SourceKey, SymbolId
