@@ -41,7 +41,7 @@ def test_every_order_of_a_small_world_comes_out_right(name: str) -> None:
     [
         (hedged("open, part", cuts=False), REFUSED_PARTS_ARE_READ, "2000000 is held, 6000000 is right"),
         (
-            hedged("open, add, part of the old", faults=2, cuts=False, lies=False),
+            hedged("open, add, part of the old", faults=2, cuts=False, lies=()),
             ACCEPTED_SHOW_AHEAD,
             "8000000 is held, 4000000 is right",
         ),

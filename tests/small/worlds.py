@@ -70,11 +70,11 @@ PROFILES = ("1", "1")
 """The amounts of two profiles that follow the same leader on one account."""
 
 
-def hedged(name: str, *, faults: int = 1, **more: bool) -> Setting:
+def hedged(name: str, *, faults: int = 1, **more: object) -> Setting:
     """A world of a hedged follower."""
     return Setting(HEDGED[name], faults=faults, **more)  # type: ignore[arg-type]  # of the field that it names
 
 
-def netted(name: str, *, faults: int = 1, amounts: tuple[str, ...] = ("1",), **more: bool) -> Setting:
-    """A world of a netted follower, of one profile or of more. What is refused there and done is left out."""
-    return Setting(NETTED[name], True, amounts, faults, lies=False, **more)  # type: ignore[arg-type]  # as above
+def netted(name: str, *, faults: int = 1, amounts: tuple[str, ...] = ("1",), **more: object) -> Setting:
+    """A world of a netted follower, of one profile or of more."""
+    return Setting(NETTED[name], True, amounts, faults, **more)  # type: ignore[arg-type]  # as above

@@ -261,3 +261,9 @@ OWN_SHOWN_BEFORE = 17
 moved by all that its request has executed. It was booked once more: a copy that had grown counted as larger than it
 was, was cut back to what it should be, and stayed smaller than that.
 """
+
+SHOWN_IS_THERE = 17
+"""What the position of a copy shows ahead of its deals is no longer on its way to it by an add whose outcome is not
+known. It counted twice where the answer to the add was lost and the event of a part's close showed it done: that much
+too little was added with the leader's next add, and what lacked was given up.
+"""
