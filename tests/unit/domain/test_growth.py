@@ -240,6 +240,17 @@ def test_an_add_that_is_refused_for_now_grows_by_the_same_when_it_goes_out_again
     assert (asked(pair), pair.copy.target) == ([("close", 3)], 2 * MINI)
 
 
+def test_an_add_that_is_refused_for_now_wakes_its_account_when_it_may_go_out_again() -> None:
+    """Nothing else happens on the account: the timer alone asks for it again, so that it is not given up."""
+    pair = opened()
+    pair.grows(LOT, LOT + 2 * MINI)
+    pair.refuse("MARKET_CLOSED", temporary=True)
+    assert pair.next_wake() == pair.copy.again_us
+    pair.passes(pair.copy.again_us - pair.now_us)
+    pair.answer()
+    assert (pair.copy.volume, pair.copy.wait) == (LOT + 2 * MINI, None)
+
+
 def test_an_add_that_only_the_line_kept_back_for_too_long_is_given_up() -> None:
     """Dropped with the line between two closes: when it is back after a minute, the second is made."""
     pair = between_two_closes()
