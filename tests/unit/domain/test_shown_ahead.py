@@ -13,7 +13,13 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import DealId, PositionId, position_source
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.rules.newest import RULES
-from cmam.domain.values.rules.sight import ACCEPTED_SHOW_AHEAD, ENDS_OPEN_NOTHING, SHOWN_AHEAD, SHOWN_IS_THERE
+from cmam.domain.values.rules.sight import (
+    ACCEPTED_SHOW_AHEAD,
+    ENDS_OPEN_NOTHING,
+    FILLED_ONCE,
+    SHOWN_AHEAD,
+    SHOWN_IS_THERE,
+)
 from cmam.domain.values.trades import AccountType, ExecutionKind, OrderStatus
 from tests.factories import LOT, Pair, a_view, price
 
@@ -162,3 +168,22 @@ def test_what_is_shown_of_an_untold_add_is_not_on_its_way_to_the_next(rules: int
     pair.grows(6 * MINI, 12 * MINI)
     pair.answer()
     assert [position.volume for position in pair.held.values()] == [held]
+
+
+@pytest.mark.parametrize(("rules", "held"), [(RULES, [4 * MINI]), (FILLED_ONCE - 1, [])])
+def test_what_a_look_has_shown_filled_is_not_filled_again_behind_a_close(rules: int, held: list[int]) -> None:
+    """A look shows an add done, the half is closed, and only then the add's fill comes, with the position of before."""
+    pair = Pair(view=replace(a_view(), rules=rules))
+    pair.opens(4 * MINI)
+    pair.answer()
+    pair.passes(60_000_000)
+    pair.grows(4 * MINI, 8 * MINI)
+    pair.send()
+    _, *told = pair.events_of(pair.lose()[0])
+    pair.passes(1_000_000)
+    pair.fact(pair.reconciled())
+    pair.reduces(8 * MINI, 4 * MINI)
+    pair.answer()
+    pair.hears(told)
+    pair.answer()
+    assert [position.volume for position in pair.held.values()] == held

@@ -267,3 +267,9 @@ SHOWN_IS_THERE = 17
 known. It counted twice where the answer to the add was lost and the event of a part's close showed it done: that much
 too little was added with the leader's next add, and what lacked was given up.
 """
+
+FILLED_ONCE = 17
+"""The deal of an add that a look has shown filled while its request was open, told with the position of before a close
+that came in between, moves nothing. The older position was taken for the newest: the copy counted as larger by the add,
+and as much was closed of it once more, which could be all.
+"""
