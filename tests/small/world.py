@@ -88,7 +88,7 @@ class Setting:
     amounts: tuple[str, ...] = ("1",)
     faults: int = 1
     cuts: bool = True
-    lies: tuple[CommandKind, ...] = (CommandKind.ADD, CommandKind.CLOSE, CommandKind.AMEND_PROTECTION)
+    lies: tuple[CommandKind, ...] = ()
     """What may be refused and done all the same."""
     rules: int = RULES
     tick_us: int = 1_000
@@ -325,6 +325,8 @@ def _fates(world: World) -> Iterator[tuple[str, World]]:
         yield f"{name}: done, and cut", _cut(done)
         yield f"{name}: under way, and cut", _cut(replace(out, late=(*out.late, late)))
         yield f"{name}: not sent, and ended", _cut(replace(world, faults=out.faults), restarted=True)
+        yield f"{name}: done, and ended", _cut(done, restarted=True)
+        yield f"{name}: under way, and ended", _cut(replace(out, late=(*out.late, late)), restarted=True)
 
 
 def _refused(world: World, intent: IntentRecorded, code: str) -> World:

@@ -273,3 +273,8 @@ FILLED_ONCE = 17
 that came in between, moves nothing. The older position was taken for the newest: the copy counted as larger by the add,
 and as much was closed of it once more, which could be all.
 """
+
+REFUSED_FOLLOW = 17
+"""Of an open that was refused for now, and of which the leader has closed a part before it was tried again, that part
+is closed where it was done all the same. It was held whole, and what the leader added was added to the whole.
+"""
