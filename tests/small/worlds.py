@@ -17,9 +17,10 @@ OTHER = 600
 """The leader's second position."""
 
 
-REFUSED_AND_DONE = (CommandKind.ADD, CommandKind.CLOSE, CommandKind.AMEND_PROTECTION)
-"""What may be refused in a hedged world and be done all the same. Opens are not among it: what is done of one while its
-copy is over, or beside its next try, is taken in or told by its label, and that is not a part of these worlds."""
+REFUSED_AND_DONE = (CommandKind.CLOSE, CommandKind.AMEND_PROTECTION)
+"""What may be refused in a hedged world and be done all the same. Adds are so where a test says it. Opens are not: what
+is done of one while its copy is over, or beside its next try, is taken in or told by its label, outside these worlds.
+"""
 
 
 def _opens(minis: int, **more: int | Side) -> Act:
@@ -77,8 +78,7 @@ PROFILES = ("1", "1")
 
 
 def hedged(name: str, *, faults: int = 1, **more: object) -> Setting:
-    """A world of a hedged follower. What is refused there and done are closes, and where there is one fault alone adds
-    and levels too: a second one beside those is left out."""
+    """A world of a hedged follower. What is refused there and done are closes, and levels where there is one fault."""
     more = {"lies": REFUSED_AND_DONE if faults == 1 else (CommandKind.CLOSE,), **more}
     return Setting(HEDGED[name], faults=faults, **more)  # type: ignore[arg-type]  # of the field that it names
 
