@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from fractions import Fraction
 from itertools import product
 
 from cmam.domain.belief.copies import Copy, CopyKey
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import LinkId, PositionId, position_source
-from tests.small.world import Act, World, held_before, links_of, stop_of
+from cmam.domain.values.ids import PositionId, position_source
+from tests.small.world import Act, World, change_key, held_before, links_of, stop_of
 
 OPENS = (CommandKind.OPEN, CommandKind.ADD)
 STEP = 100_000
@@ -77,40 +77,46 @@ def _wrong_net(world: World) -> str:
 
 
 def _wanted(world: World) -> dict[CopyKey, set[Fraction]]:
-    """What each copy may hold in the end, signed on a net: what was done of the opens and adds asked for it, and of
-    that what the leader's later parts leave; or what the leader has."""
+    """What each copy may hold in the end, signed on a net: between what the leader has, and what is left of it without
+    his adds that the broker did nothing of. All that he does besides is a part of what a copy has."""
     acts = world.setting.acts
     found: dict[CopyKey, set[Fraction]] = {}
-    for link in links_of(world.setting):
+    for link, settings in links_of(world.setting).items():
         for position in sorted({act.position for act in acts}):
-            found[(link, position_source(PositionId(position)))] = _sums(world, link, position)
+            source = position_source(PositionId(position))
+            carried_out = {
+                intent.change
+                for intent, _ in world.asked
+                if (intent.link, intent.source) == (link, source)
+                and intent.command.kind in OPENS
+                and intent.intent in world.books.done
+            }
+            side = next(act.side for act in acts if act.position == position)
+            each = Fraction(settings.settings["volume.amount"]) * (side.sign if world.setting.netted else 1)
+            opened = {number for number in range(len(acts)) if change_key(number + 1) in carried_out}
+            found[(link, source)] = {
+                _followed(acts, position, done) * each for done in (opened, frozenset(range(len(acts))))
+            }
     return found
 
 
-def _sums(world: World, link: LinkId, position: int) -> set[Fraction]:
-    source, acts = position_source(PositionId(position)), world.setting.acts
-    side = next(act.side for act in acts if act.position == position)
-    first = {intent.intent: (intent, told) for intent, told in reversed(world.asked)}
-    sums = {Fraction(0)}
-    for intent, told in first.values():
-        is_of_copy = (intent.link, intent.source) == (link, source) and intent.command.kind in OPENS
-        if not is_of_copy or intent.command.side is not side or intent.intent not in world.books.done:
-            continue
-        more = intent.command.volume * _left(acts, position, told)
-        sums = {one + more for one in sums}
-    sign = side.sign if world.setting.netted else 1
-    copied = held_before(acts, len(acts))[position] * Fraction(links_of(world.setting)[link].settings["volume.amount"])
-    return {one * sign for one in (*sums, copied)}
-
-
-def _left(acts: tuple[Act, ...], position: int, told: int) -> Fraction:
-    """Which part the leader leaves of what was asked for after so many of his acts."""
-    left = Fraction(1)
+def _followed(acts: tuple[Act, ...], position: int, done: Set[int]) -> Fraction:
+    """What who followed the leader's acts in proportion has of one of his positions, where of his opens and adds only
+    those with these numbers were done."""
+    held = Fraction(0)
     for number, act in enumerate(acts):
-        if act.position == position and number >= told and act.what in (ChangeKind.REDUCED, ChangeKind.CLOSED):
-            before = held_before(acts, number)[position]
-            left *= Fraction(before - act.volume, before) if act.what is ChangeKind.REDUCED else 0
-    return left
+        if act.position != position:
+            continue
+        had = held_before(acts, number).get(position, 0)
+        if act.what is ChangeKind.OPENED and number in done:
+            held = Fraction(act.volume)
+        elif act.what is ChangeKind.GREW and number in done:
+            held *= Fraction(had + act.volume, had)
+        elif act.what is ChangeKind.REDUCED:
+            held *= Fraction(had - act.volume, had)
+        elif act.what is ChangeKind.CLOSED:
+            held = Fraction(0)
+    return held
 
 
 def _is_about(held: int, right: Iterable[Fraction]) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.rules.closes import REFUSED_PARTS_ARE_READ
 from cmam.domain.values.rules.sight import ACCEPTED_SHOW_AHEAD
 from tests.small.explorer import explore
@@ -20,7 +21,9 @@ WORLDS = {
     "hedged: open, close": hedged("open, close"),
     "hedged: open, stop, stop": hedged("open, stop, stop"),
     "hedged: open, add, part of the old": hedged("open, add, part of the old"),
+    "hedged: open, add, stop": hedged("open, add, stop", cuts=False, lies=(CommandKind.ADD,)),
     "hedged: open, part, add": hedged("open, part, add"),
+    "hedged: open, add, part, add": hedged("open, add, part, add", cuts=False),
     "hedged: open, part, close": hedged("open, part, close"),
     "netted: two, one closes": netted("two, one closes", cuts=False),
     "netted: two sides, one closes": netted("two sides, one closes", cuts=False),
@@ -41,7 +44,7 @@ def test_every_order_of_a_small_world_comes_out_right(name: str) -> None:
     [
         (hedged("open, part", cuts=False), REFUSED_PARTS_ARE_READ, "2000000 is held, 6000000 is right"),
         (
-            hedged("open, add, part of the old", faults=2, cuts=False, lies=False),
+            hedged("open, add, part of the old", faults=2, cuts=False, lies=()),
             ACCEPTED_SHOW_AHEAD,
             "8000000 is held, 4000000 is right",
         ),

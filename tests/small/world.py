@@ -88,8 +88,8 @@ class Setting:
     amounts: tuple[str, ...] = ("1",)
     faults: int = 1
     cuts: bool = True
-    lies: bool = True
-    """Whether a close may be refused and done all the same."""
+    lies: tuple[CommandKind, ...] = ()
+    """What may be refused and done all the same."""
     rules: int = RULES
     tick_us: int = 1_000
     """By how much later each request is carried out than the one before: 0 is all in one millisecond."""
@@ -248,7 +248,7 @@ def _act(world: World) -> World:
     }.get(act.what, before)
     change: Change = a_change(
         act.what,
-        key=ChangeKey(f"deal:{world.told + 1}"),
+        key=change_key(world.told + 1),
         at_ms=world.now_us // 1_000,
         source=position_source(PositionId(act.position)),
         position=PositionId(act.position),
@@ -264,6 +264,11 @@ def _act(world: World) -> World:
         known = gather(world.view, change, link, lambda name: _quote(now, name), difference_of=lambda _: None)
         world = _taken(world, decide_change(world.view, link, change, (world.told, 0), known, world.now_us))
     return world
+
+
+def change_key(told: int) -> ChangeKey:
+    """The key of the leader's change of that number, from 1 on."""
+    return ChangeKey(f"deal:{told}")
 
 
 def stop_of(acts: tuple[Act, ...], position: int) -> Price | None:
@@ -311,7 +316,7 @@ def _fates(world: World) -> Iterator[tuple[str, World]]:
     yield f"{name}: refused for good", _refused(out, intent, FINAL)
     for word, changed in _tellings(done, told, intent, name):
         yield f"{name}: {word}", changed
-    if world.setting.lies and intent.command.kind is CommandKind.CLOSE:
+    if intent.command.kind in world.setting.lies:
         for word, changed in _tellings(done, told, intent, name):
             if word in ("done, told late", "done, untold"):
                 yield f"{name}: refused, yet {word}", _refused(changed, intent, TEMPORARY)
@@ -320,6 +325,8 @@ def _fates(world: World) -> Iterator[tuple[str, World]]:
         yield f"{name}: done, and cut", _cut(done)
         yield f"{name}: under way, and cut", _cut(replace(out, late=(*out.late, late)))
         yield f"{name}: not sent, and ended", _cut(replace(world, faults=out.faults), restarted=True)
+        yield f"{name}: done, and ended", _cut(done, restarted=True)
+        yield f"{name}: under way, and ended", _cut(replace(out, late=(*out.late, late)), restarted=True)
 
 
 def _refused(world: World, intent: IntentRecorded, code: str) -> World:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cmam.domain.belief.copies import Intent
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen
-from cmam.domain.values.rules.sight import CORRECTIONS_OPEN_NOTHING, OWN_SHOWN_BEFORE, SWAPS_OPEN_NOTHING
+from cmam.domain.values.rules.sight import CORRECTIONS_OPEN_NOTHING, FILLED_ONCE, OWN_SHOWN_BEFORE, SWAPS_OPEN_NOTHING
 from cmam.domain.values.trades import Deal, ExecutionKind, Order
 
 OF_ORDERS = (
@@ -41,3 +41,11 @@ def is_own_shown(view: AccountView, deal: Deal, order: Order | None, intent: Int
         return False
     moved = (known.volume - intent.volume_before) * (1 if deal.side is known.side else -1)
     return 0 < order.executed_volume <= moved
+
+
+def is_shown_filled(view: AccountView, order: Order | None, intent: Intent | None) -> bool:
+    """Whether a request of a hedged copy is known already to have filled all that its order is told to have executed,
+    so that its deal, where the position beside it is an older one, moves nothing any more."""
+    if intent is None or order is None or view.rules < FILLED_ONCE or view.is_netted():
+        return False
+    return order.client_order_id == intent.intent and 0 < order.executed_volume <= intent.filled

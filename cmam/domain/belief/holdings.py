@@ -235,15 +235,18 @@ def _ends_with_its_net(view: AccountView, event: ExecutionSeen, seen: Position) 
     return not order.executed_volume and event.deal is None and view.is_netted() and view.rules >= DEALS_TAKE_NETS
 
 
-def take_dealt(view: AccountView, seen: Position, deal: Deal, at_us: int, *, is_ours: bool) -> AccountView:
+def take_dealt(
+    view: AccountView, seen: Position, deal: Deal, at_us: int, *, is_ours: bool, is_shown: bool = False
+) -> AccountView:
     """Take a position as the event of a new deal shows it, and note what its deals have not told yet.
 
     What is older than what is known has come late, and is in it already: then more was shown before than deals had
     told. Where nothing is untold and the deal leads straight from what is known to what is shown, the broker's clock
     was set back, and the deal counts. Right after a reconcile nobody can tell the two apart, except of a request of
-    ours (`is_ours`): had the snapshot shown what it did, it would have been settled. Parts of one moment may be told in
-    any order: one that shows less than is known, on the way of what its deals have not told yet, is of before. What a
-    deal has opened is held, also where the position beside it is still empty.
+    ours (`is_ours`): had the snapshot shown what it did, it would have been settled; where it has, and the request is
+    known to have filled all that the event tells (`is_shown`), it is in it. Parts of one moment may be told in any
+    order: one that shows less than is known, on the way of what its deals have not told yet, is of before. What a deal
+    has opened is held, also where the position beside it is still empty.
     """
     known = view.positions.get(seen.position)
     held, shown = _signed(known), _signed(seen)
@@ -264,7 +267,7 @@ def take_dealt(view: AccountView, seen: Position, deal: Deal, at_us: int, *, is_
         return take_position(view, seen, is_new_deal=True)
     if untold:
         return _note_untold(view, seen.position, untold - moved)
-    is_straight = shown == held + moved and (is_ours or at_us - view.reconciled_us >= SETTLED_US)
+    is_straight = shown == held + moved and not is_shown and (is_ours or at_us - view.reconciled_us >= SETTLED_US)
     return take_position(view, seen, is_new_deal=True, is_newest=True) if is_straight else view
 
 

@@ -193,6 +193,12 @@ class AccountView:
             return 0
         return max(0, -self.untold.get(copy.position, 0) * copy.side.sign)
 
+    def shown_ahead(self, copy: Copy) -> int:
+        """What the position of a copy has more than deals have told: its volume counts that already."""
+        if not self.untold or copy.position is None or copy.share:
+            return 0
+        return max(0, self.untold.get(copy.position, 0) * copy.side.sign)
+
     def latched(self, link: LinkId) -> tuple[Latch, ...]:
         """The latches of a link that are closed."""
         return tuple(latch for (of, _), latch in self.latches.items() if of == link)

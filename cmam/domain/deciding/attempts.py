@@ -148,15 +148,20 @@ def next_wake(view: AccountView, now_us: int, is_reading: Callable[[Copy], bool]
         return None
     moments = [
         max(
-            copy.retry_at_us,
+            _not_before_us(copy),
             now_us + (QUOTES_POLL_US if copy.wait is Wait.QUOTES and not is_reading(copy) else POLL_US),
         )
         for copy in loose
-        if copy.wait is not None and _is_ready(view, copy, max(now_us, copy.retry_at_us))
+        if copy.wait is not None and _is_ready(view, copy, max(now_us, _not_before_us(copy)))
     ]
     if any(targets.lacking(view, copy) is not None and _may_look(view, copy) for copy in loose):
         moments.append(now_us + POLL_US)  # the market may reach it, however long it is not asked for
     return min(moments, default=None)
+
+
+def _not_before_us(copy: Copy) -> int:
+    """When what was refused may be asked for again, of what a copy waits for; 0 where nothing was."""
+    return copy.again_us if copy.wait is Wait.REMAINDER else copy.retry_at_us
 
 
 def _is_ready(view: AccountView, copy: Copy, now_us: int) -> bool:

@@ -28,6 +28,7 @@ from cmam.domain.values.rules.opens import (
     GROWTH_BOUNDED,
     QUOTES_ON_THEIR_WAY,
 )
+from cmam.domain.values.rules.sight import SHOWN_IS_THERE
 from cmam.domain.values.trades import OrderType
 from cmam.domain.wanted.levels import uncopied
 from cmam.domain.wanted.needs import OPENING_KINDS
@@ -139,12 +140,15 @@ def _is_priced(policy: Policy) -> bool:
 
 
 def in_flight_of(view: AccountView, copy: Copy) -> int:
-    """What may still be added to a copy by requests without an outcome."""
-    return sum(
+    """What may still be added to a copy by requests without an outcome: not what its position shows of them already."""
+    asked = sum(
         max(0, intent.command.volume - intent.filled)
         for intent in view.intents_of(copy.key)
         if intent.command.kind in OPENING_KINDS and intent.command.side is copy.side
     )
+    if not asked or view.rules < SHOWN_IS_THERE:
+        return asked
+    return max(0, asked - view.shown_ahead(copy))
 
 
 def closing_of(view: AccountView, copy: Copy) -> int:

@@ -10,18 +10,19 @@ from cmam.domain.belief.shares import pooled_excess
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.deciding.arithmetic import fraction_text
 from cmam.domain.deciding.decision import Decision, retarget
-from cmam.domain.events import Step, Wait
+from cmam.domain.events import Goal, Step, Wait
 from cmam.domain.values.changes import Change
 from cmam.domain.values.quantities import Volume, units_text
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules.sight import REFUSED_FOLLOW
 from cmam.domain.wanted.needs import enforced_target, excess_of
 
 
 def decide_reduced(view: AccountView, change: Change, copy: Copy) -> Decision:
     """The target becomes the same fraction of itself as the leader's position has become of its own."""
     if copy.state is CopyState.WAITING or copy.wait is Wait.TURN:
-        return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, leader_volume=change.after))
+        return Decision(verdict=Verdict.COPY, goal=_waiting(view, change, copy))
     before, after = change.before or copy.goal.leader_volume, change.after
     target = restored.wanted_after(view, copy, change, before) if before > 0 else Fraction(0)
     target = target if change.restored else min(target, copy.target)
@@ -54,6 +55,15 @@ def decide_reduced(view: AccountView, change: Change, copy: Copy) -> Decision:
         goal=goal,
         working=working,
     )
+
+
+def _waiting(view: AccountView, change: Change, copy: Copy) -> Goal:
+    """The goal of an open that waits, and is sized anew as it goes out; of one that was refused, also what is kept of
+    it should it be there all the same."""
+    before = change.before or copy.goal.leader_volume
+    if not copy.refused or before <= 0 or view.rules < REFUSED_FOLLOW:
+        return replace(copy.goal, leader_volume=change.after)
+    return retarget(copy.goal, copy.target * change.after / before, change.after)
 
 
 def _by_now(copy: Copy) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cmam.domain.belief import restored
-from cmam.domain.belief.bare import is_charged_unseen, is_own_shown
+from cmam.domain.belief.bare import is_charged_unseen, is_own_shown, is_shown_filled
 from cmam.domain.belief.belonging import intent_of
 from cmam.domain.belief.copies import IntentState
 from cmam.domain.belief.holdings import (
@@ -152,7 +152,8 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
     if order is not None and order.order in view.doubted_orders:
         view = replace(view, doubted_orders=without(view.doubted_orders, order.order))
     if event.position is not None and deal is not None and is_new_deal and view.rules >= DEALS_COUNT:
-        view = take_dealt(view, event.position, deal, at_us, is_ours=intent is not None)
+        is_shown = is_shown_filled(view, order, intent)
+        view = take_dealt(view, event.position, deal, at_us, is_ours=intent is not None, is_shown=is_shown)
     elif event.position is not None and not (view.rules >= TOLD_AGAIN and is_told_again(view, event)):
         if not is_charged_unseen(view, event, is_ours=intent is not None):
             is_asked = intent is not None and intent.command.kind is CommandKind.AMEND_PROTECTION

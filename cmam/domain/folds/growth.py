@@ -11,11 +11,12 @@ from fractions import Fraction
 
 from cmam.domain.belief.asked import with_intent
 from cmam.domain.belief.copies import Copy, Intent
-from cmam.domain.belief.view import AccountView
+from cmam.domain.belief.view import AccountView, put
 from cmam.domain.deciding.opens import in_flight_of
 from cmam.domain.events import Goal, Wait
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules.opens import GIVEN_UP_ONCE
 from cmam.domain.values.symbols import SymbolSpec
 
 WAITING = (Wait.REMAINDER, Wait.CANCEL)
@@ -64,20 +65,36 @@ def attempted(view: AccountView, copy: Copy, goal: Goal) -> Copy:
     return with_waiting(copy, growth)
 
 
-def settled(view: AccountView, copy: Copy, intent: Intent, *, has_filled: bool, waits_until_us: int | None) -> Copy:
+def settled(
+    view: AccountView, copy: Copy, intent: Intent, *, has_filled: bool, waits_until_us: int | None
+) -> AccountView:
     """A copy of which an open or an add is over: what it has not filled waits for another, where that may still be, or
     is given up."""
     spec = view.specs[copy.symbol]
     if has_filled and copy.wait not in WAITING and not _lacks_a_step(view, spec, copy):
-        return copy
+        return put(view, copy)
     lacks = max(Fraction(0), copy.target - waiting(copy) - _there(view, copy))
     if not has_filled:
-        return given_up(view, copy, of_request(intent) if intent.command.kind is CommandKind.ADD else lacks)
+        growth = of_request(intent) if intent.command.kind is CommandKind.ADD else lacks
+        return _given_up_with_others(view, copy, growth)
     if spec.floor_volume(int(lacks)) < max(spec.step, spec.min_volume):
-        return copy
+        return put(view, copy)
     if waits_until_us is None:
-        return given_up(view, copy, lacks)
-    return waits_again(copy, lacks, waits_until_us)
+        return put(view, given_up(view, copy, lacks))
+    return put(view, waits_again(copy, lacks, waits_until_us))
+
+
+def _given_up_with_others(view: AccountView, copy: Copy, growth: Fraction) -> AccountView:
+    """A copy that will not grow by so much. What it lacks then is given up too, and was of the requests that are still
+    under way, which had asked for the less: they stand for as much less, so that none of it is taken off twice."""
+    over = given_up(view, copy, growth)
+    more = copy.target - growth - over.target
+    for intent in reversed(view.intents_of(copy.key)) if view.rules >= GIVEN_UP_ONCE else ():
+        if (part := min(of_request(intent), more)) > 0:
+            left, more = of_request(intent) - part, more - part
+            less = replace(intent, growth=(left.numerator, left.denominator))
+            view = replace(view, intents=with_intent(view.intents, less))
+    return put(view, over)
 
 
 def _lacks_a_step(view: AccountView, spec: SymbolSpec, copy: Copy) -> bool:

@@ -426,7 +426,7 @@ def _settle_open(view: AccountView, copy: Copy, intent: Intent, event: IntentSet
         late_us = at_us if view.rules >= LATE_RESTS_ARE_TOLD else None  # a look at it says that it is too late
         waits_until_us = copy.not_after_us if is_in_time else late_us
         has_filled = event.outcome is Outcome.CONFIRMED
-        return put(view, growth.settled(view, copy, intent, has_filled=has_filled, waits_until_us=waits_until_us))
+        return growth.settled(view, copy, intent, has_filled=has_filled, waits_until_us=waits_until_us)
     target = copy.goal.target_numerator // (copy.goal.target_denominator or 1)
     short = spec.floor_volume(target - copy.volume - view.unshown(copy))
     if short < max(spec.step, spec.min_volume):

@@ -15,6 +15,7 @@ from cmam.domain.events import (
     IntentDropped,
     IntentOverdue,
     IntentSent,
+    RequestRefused,
     RulesBegan,
     Standing,
     Wait,
@@ -24,6 +25,8 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.opens import GIVEN_UP_ONCE
 from cmam.domain.values.trades import AccountType
 from cmam.store.folding.snapshot import keep, unkeep
 from tests.factories import LOT, Pair, a_spec, a_view
@@ -240,6 +243,17 @@ def test_an_add_that_is_refused_for_now_grows_by_the_same_when_it_goes_out_again
     assert (asked(pair), pair.copy.target) == ([("close", 3)], 2 * MINI)
 
 
+def test_an_add_that_is_refused_for_now_wakes_its_account_when_it_may_go_out_again() -> None:
+    """Nothing else happens on the account: the timer alone asks for it again, so that it is not given up."""
+    pair = opened()
+    pair.grows(LOT, LOT + 2 * MINI)
+    pair.refuse("MARKET_CLOSED", temporary=True)
+    assert pair.next_wake() == pair.copy.again_us
+    pair.passes(pair.copy.again_us - pair.now_us)
+    pair.answer()
+    assert (pair.copy.volume, pair.copy.wait) == (LOT + 2 * MINI, None)
+
+
 def test_an_add_that_only_the_line_kept_back_for_too_long_is_given_up() -> None:
     """Dropped with the line between two closes: when it is back after a minute, the second is made."""
     pair = between_two_closes()
@@ -436,3 +450,19 @@ def test_a_withdrawn_add_leaves_no_target_behind() -> None:
     pair = between_two_closes()
     pair.fact(IntentDropped(intent=pair.lose()[0].intent, reason="the queue is full"))
     assert pair.copy.target == 2 * MINI
+
+
+@pytest.mark.parametrize(("rules", "held"), [(RULES, 4 * MINI), (GIVEN_UP_ONCE - 1, 2 * MINI)])
+def test_two_adds_that_come_to_nothing_take_no_more_than_they_were_to_bring(rules: int, held: int) -> None:
+    """Eight are held, four under way, half is closed, and the next add asks for what that lacks: both are refused."""
+    pair = opened(8 * MINI, replace(a_view(), rules=rules))
+    pair.grows(8 * MINI, 12 * MINI)
+    first = pair.lose()[0]
+    pair.reduces(12 * MINI, 6 * MINI)
+    pair.answer()
+    pair.grows(6 * MINI, 12 * MINI)
+    second = pair.lose()[0]
+    for intent in (first, second):
+        pair.fact(RequestRefused(intent=intent.intent, error_code="NOT_ENOUGH_MONEY"))
+    pair.answer()
+    assert pair.copy.volume == held

@@ -12,8 +12,9 @@ from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.rules.opens import PARTS_TOLD_FILLED
+from cmam.domain.values.rules.sight import REFUSED_FOLLOW
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus
-from tests.factories import LOT, Pair, price
+from tests.factories import LOT, Pair, a_view, price
 
 OPENING = {"origin": OrderId(400), "is_opening": True}
 
@@ -125,3 +126,17 @@ def test_a_part_that_is_told_as_filled_and_is_all_is_looked_up() -> None:
     assert [intent.why for intent in pair.view.intents.values()] == ["no answer"]
     pair.fact(pair.reconciled(looked_up=True, past_orders=(order,)))
     assert (pair.copy.volume, pair.view.intents, len(pair.sent)) == (LOT // 2, {}, 1)
+
+
+@pytest.mark.parametrize(("rules", "held"), [(RULES, LOT // 2), (REFUSED_FOLLOW - 1, LOT)])
+def test_what_was_closed_of_a_refused_open_is_closed_where_it_was_done_all_the_same(rules: int, held: int) -> None:
+    """The leader closes half between the refusal and its next try, and then what was refused is told done."""
+    pair = Pair(view=replace(a_view(), rules=rules))
+    pair.opens()
+    told = pair.events_of(pair.waiting[0])
+    pair.refuse("CONCURRENT_MODIFICATION", temporary=True)
+    pair.reduces(LOT, LOT // 2)
+    pair.hears(told)
+    pair.answer()
+    assert [position.volume for position in pair.held.values()] == [held]
+    assert pair.copy.volume == held

@@ -13,9 +13,17 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import DealId, PositionId, position_source
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.rules.newest import RULES
-from cmam.domain.values.rules.sight import ACCEPTED_SHOW_AHEAD, ENDS_OPEN_NOTHING, SHOWN_AHEAD
+from cmam.domain.values.rules.sight import (
+    ACCEPTED_SHOW_AHEAD,
+    ENDS_OPEN_NOTHING,
+    FILLED_ONCE,
+    SHOWN_AHEAD,
+    SHOWN_IS_THERE,
+)
 from cmam.domain.values.trades import AccountType, ExecutionKind, OrderStatus
 from tests.factories import LOT, Pair, a_view, price
+
+MINI = LOT // 10
 
 
 def _opened() -> tuple[ExecutionSeen, ExecutionSeen]:
@@ -141,3 +149,41 @@ def test_an_add_that_a_close_shows_before_it_is_told_counts_once(rules: int, hel
     for event in (replace(closed[0], position=shown), *closed[1:], *opened):
         pair.fact(event)
     assert _held(pair.view) == [held]
+
+
+@pytest.mark.parametrize(("rules", "held"), [(RULES, 12 * MINI), (SHOWN_IS_THERE - 1, 8 * MINI)])
+def test_what_is_shown_of_an_untold_add_is_not_on_its_way_to_the_next(rules: int, held: int) -> None:
+    """Of an add only the stop is told that it moved; half is closed, and the leader adds as much as he had closed."""
+    pair = Pair(view=replace(a_view(), rules=rules))
+    pair.opens(8 * MINI, stop=price("1.09"))
+    pair.answer()
+    pair.passes(60_000_000)
+    pair.grows(8 * MINI, 12 * MINI)
+    pair.send()
+    pair.events_of(pair.lose()[0])
+    (held_now,) = pair.held.values()
+    pair.hears([pair.protective(ExecutionKind.ORDER_REPLACED, held_now, is_server=True)])
+    pair.reduces(12 * MINI, 6 * MINI)
+    pair.answer()
+    pair.grows(6 * MINI, 12 * MINI)
+    pair.answer()
+    assert [position.volume for position in pair.held.values()] == [held]
+
+
+@pytest.mark.parametrize(("rules", "held"), [(RULES, [4 * MINI]), (FILLED_ONCE - 1, [])])
+def test_what_a_look_has_shown_filled_is_not_filled_again_behind_a_close(rules: int, held: list[int]) -> None:
+    """A look shows an add done, the half is closed, and only then the add's fill comes, with the position of before."""
+    pair = Pair(view=replace(a_view(), rules=rules))
+    pair.opens(4 * MINI)
+    pair.answer()
+    pair.passes(60_000_000)
+    pair.grows(4 * MINI, 8 * MINI)
+    pair.send()
+    _, *told = pair.events_of(pair.lose()[0])
+    pair.passes(1_000_000)
+    pair.fact(pair.reconciled())
+    pair.reduces(8 * MINI, 4 * MINI)
+    pair.answer()
+    pair.hears(told)
+    pair.answer()
+    assert [position.volume for position in pair.held.values()] == held

@@ -189,3 +189,11 @@ whatever their sides: a sale of 0.3 against a net of 0.4 long counted as 0.7, an
 led away from; and a purchase beside shares of both sides passed, so that the close of a sale met the cap by itself and
 closed all shares.
 """
+
+# --- 17 ---------------------------------------------------------------------------------------------------------------
+
+GIVEN_UP_ONCE = 17
+"""What a copy lacks as an add comes to nothing is given up once: an add that was asked for the smaller because of it
+stands for as much less. Where that came to nothing too, the part was taken off again, and the copy was closed down to
+less than it had without both.
+"""

@@ -261,3 +261,20 @@ OWN_SHOWN_BEFORE = 17
 moved by all that its request has executed. It was booked once more: a copy that had grown counted as larger than it
 was, was cut back to what it should be, and stayed smaller than that.
 """
+
+SHOWN_IS_THERE = 17
+"""What the position of a copy shows ahead of its deals is no longer on its way to it by an add whose outcome is not
+known. It counted twice where the answer to the add was lost and the event of a part's close showed it done: that much
+too little was added with the leader's next add, and what lacked was given up.
+"""
+
+FILLED_ONCE = 17
+"""The deal of an add that a look has shown filled while its request was open, told with the position of before a close
+that came in between, moves nothing. The older position was taken for the newest: the copy counted as larger by the add,
+and as much was closed of it once more, which could be all.
+"""
+
+REFUSED_FOLLOW = 17
+"""Of an open that was refused for now, and of which the leader has closed a part before it was tried again, that part
+is closed where it was done all the same. It was held whole, and what the leader added was added to the whole.
+"""
