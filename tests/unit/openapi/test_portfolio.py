@@ -1,4 +1,4 @@
-"""What `account show` is told: of brokers that count in several scales, and of symbols that are no more."""
+"""What commands are told of brokers that count in several scales, and of symbols that are no more."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Any, cast
 from google.protobuf.message import Message
 
 from cmam.config.settings import Endpoint
+from cmam.domain.values.ids import SymbolId
+from cmam.domain.values.symbols import SymbolName
 from cmam.domain.values.trades import MarginType
 from cmam.openapi import catalogue
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.openapi.envelope import decode, encode, unpack
 from cmam.openapi.framing import HEADER_BYTES
+from cmam.openapi.inspection import Inspection
 from cmam.openapi.portfolio import Portfolio
 from tests.unit.openapi.test_enquiry import Line
 from tests.unit.openapi.test_translate import a_position
@@ -42,9 +45,9 @@ class Broker(Line):
                     ctidTraderAccountId=ME, positionUnrealizedPnL=[row], moneyDigits=8
                 )
             case pb.ProtoOASymbolByIdReq():
-                known = list(asked.symbolId) == [LISTED]
-                row = [model.ProtoOASymbol(symbolId=LISTED, digits=3, pipPosition=2)] if known else []
-                return pb.ProtoOASymbolByIdRes(ctidTraderAccountId=ME, symbol=row)
+                known = [] if GONE in asked.symbolId else asked.symbolId
+                rows = [model.ProtoOASymbol(symbolId=one, digits=3, pipPosition=2) for one in known]
+                return pb.ProtoOASymbolByIdRes(ctidTraderAccountId=ME, symbol=rows)
             case pb.ProtoOACashFlowHistoryListReq():
                 flow = model.ProtoOADepositWithdraw(
                     operationType=model.BALANCE_DEPOSIT, balanceHistoryId=1, balance=5_000_000, delta=500_000,
@@ -72,3 +75,10 @@ def test_money_is_shown_in_the_digits_of_the_account() -> None:
 def test_a_symbol_that_is_no_more_takes_no_digits_from_the_others() -> None:
     """A week of deals may name one: with its id among them nothing was told of any."""
     assert a_portfolio().digits(ME, {LISTED, GONE}, [LISTED]) == {LISTED: 3}
+
+
+def test_a_trial_reads_the_others_where_one_symbol_is_no_more() -> None:
+    """Of a batch with its id among them nothing is told: it is asked for in halves."""
+    desk = Inspection(cast(Any, Broker()), Endpoint("sandbox", 5035), lambda: 0, wait=lambda _: None)
+    names = [SymbolName(symbol=SymbolId(number), name=f"S{number}") for number in (1, 2, GONE, 100)]
+    assert [spec.symbol for spec in desk.specs(ME, names, {})] == [1, 2, 100]
