@@ -298,8 +298,8 @@ MUTATIONS = (
     Mutation(
         "a snapshot of before the leader's close opens what he closed once more",
         "cmam/actors/accounts/just_heard.py",
-        "        self._asked_us = self._desk.ports.clock.monotonic()\n",
-        "        self._asked_us = 1 << 60\n",
+        "        self.asked_us = self._desk.ports.clock.monotonic()\n",
+        "        self.asked_us = 1 << 60\n",
         ("tests/scenario/test_reading_beside.py",),
     ),
     Mutation(
