@@ -387,7 +387,7 @@ class Questions:
         view, fact = self._desk.view, message.fact
         if not isinstance(fact, ExecutionSeen):
             return message
-        told = self._names.named(view, fact, self._naming_ms()) if view.intents else fact
+        told = self._names.named(view, fact, self._naming_ms) if view.intents else fact
         return message if told is fact else replace(message, fact=told)
 
     def _offset_ms(self) -> int:
