@@ -8,9 +8,10 @@ entity.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from typing import Any, Final, TypeVar
 
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -108,3 +109,12 @@ def money_digits(message: Any) -> int:
     if digits > MONEY_DIGITS_MAX:
         raise RemoteError(f"expected at most {MONEY_DIGITS_MAX} digits of money, found {digits}")
     return digits
+
+
+def in_digits(message: Any, digits: int) -> Callable[[int], int]:
+    """What turns the money of an answer into minor units of its account, which has so many digits: an answer that says
+    so counts in others (wire.md#units)."""
+    own = money_digits(message) if message.HasField("moneyDigits") else digits
+    if own <= digits:
+        return lambda minor: minor * 10 ** (digits - own)
+    return lambda minor: round(Fraction(minor, 10 ** (own - digits)))

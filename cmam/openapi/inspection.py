@@ -81,9 +81,12 @@ class Inspection(Enquiry):
         by_id = {name.symbol: name for name in names}
         found: list[SymbolSpec] = []
         ids = sorted(by_id)
-        for start in range(0, len(ids), SPECS_PER_REQUEST):
-            asked = requests.ask_specs(AccountId(account), ids[start : start + SPECS_PER_REQUEST])
-            answer = self._ask(asked, messages.ProtoOASymbolByIdRes)
+        batches = [ids[start : start + SPECS_PER_REQUEST] for start in range(0, len(ids), SPECS_PER_REQUEST)]
+        while batches:
+            batch = batches.pop(0)
+            answer = self._ask(requests.ask_specs(AccountId(account), batch), messages.ProtoOASymbolByIdRes)
+            if not answer.symbol and len(batch) > 1:  # it may not know one of them (wire.md#symbols)
+                batches[:0] = [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
             found += [
                 translate.symbol_spec(wire, by_id[SymbolId(wire.symbolId)], assets)
                 for wire in answer.symbol

@@ -1,7 +1,8 @@
 """What an account holds and is worth right now, and what happened to it lately, as its broker says: for `account show`.
 
 The broker's own profit and margin, not ours: they are only added up, as the account counts them. Money is in minor
-units of `money_digits`, times in ms UTC. Must not know how it is shown.
+units of the account, which has `money_digits`, whatever an answer counts in; times in ms UTC. Must not know how it is
+shown.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from cmam.domain.values.trades import Deal, MarginType, Order, Position
 from cmam.openapi import requests, translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi.enquiry import SPECS_PER_REQUEST, Enquiry
+from cmam.openapi.fields import in_digits
 from cmam.openapi.refusals import clean
 
 HISTORY_MS = 7 * 86_400_000
@@ -51,7 +53,7 @@ class Flow:
 class Portfolio(Enquiry):
     """An enquiry into one account that it has authorised."""
 
-    def worth(self, account: int, counted: MarginType) -> Worth:
+    def worth(self, account: int, counted: MarginType, money_digits: int) -> Worth:
         """What it holds and what that is worth, its margin as the account counts it; raises Refused."""
         of = AccountId(account)
         state = self._ask(requests.ask_state(of), messages.ProtoOAReconcileRes)
@@ -61,18 +63,27 @@ class Portfolio(Enquiry):
         )
         light = self._ask(requests.ask_symbols(of), messages.ProtoOASymbolsListRes).symbol
         positions = tuple(translate.position(wire) for wire in state.position)
+        minor = in_digits(profits, money_digits)
+        margins = (
+            (held.symbol, held.side, in_digits(wire, money_digits)(held.used_margin))
+            for held, wire in zip(positions, state.position, strict=True)
+        )
         return Worth(
             positions=positions,
             orders=tuple(translate.order(wire) for wire in state.order),
-            profits={found.positionId: found.netUnrealizedPnL for found in profits.positionUnrealizedPnL},
-            margin=bound(((held.symbol, held.side, held.used_margin) for held in positions), counted),
-            money_digits=profits.moneyDigits,
+            profits={found.positionId: minor(found.netUnrealizedPnL) for found in profits.positionUnrealizedPnL},
+            margin=bound(margins, counted),
+            money_digits=money_digits,
             names={int(name.symbol): name.name for name in translate.symbol_names(light)},
         )
 
-    def digits(self, account: int, symbols: Iterable[int]) -> dict[int, int]:
-        """How many digits the prices of some of its symbols have, by the symbol's id; raises Refused."""
-        ids = sorted(set(symbols))
+    def digits(self, account: int, symbols: Iterable[int], listed: Iterable[int]) -> dict[int, int]:
+        """How many digits the prices of some of its symbols have, by the symbol's id; raises Refused.
+
+        Only what the broker lists is asked for: of a symbol that is no more nobody tells them, and with its id among
+        them a broker may tell of none of the others either (wire.md#symbols).
+        """
+        ids = sorted(set(symbols) & set(listed))
         batches = [ids[start : start + SPECS_PER_REQUEST] for start in range(0, len(ids), SPECS_PER_REQUEST)]
         answers = (
             self._ask(requests.ask_specs(AccountId(account), batch), messages.ProtoOASymbolByIdRes) for batch in batches
@@ -86,7 +97,7 @@ class Portfolio(Enquiry):
         )
         return tuple(translate.deal(wire) for wire in answer.deal)
 
-    def flows(self, account: int, now_ms: int) -> tuple[Flow, ...]:
+    def flows(self, account: int, now_ms: int, money_digits: int) -> tuple[Flow, ...]:
         """Its deposits and withdrawals of the last week, oldest first; raises Refused."""
         answer = self._ask(
             messages.ProtoOACashFlowHistoryListReq(
@@ -94,9 +105,12 @@ class Portfolio(Enquiry):
             ),
             messages.ProtoOACashFlowHistoryListRes,
         )
-        changes = ((translate.balance_change(wire), clean(wire.externalNote, 60)) for wire in answer.depositWithdraw)
+        changes = (
+            (translate.balance_change(wire), in_digits(wire, money_digits), clean(wire.externalNote, 60))
+            for wire in answer.depositWithdraw
+        )
         flows = (
-            Flow(at_ms=change.changed_ms, delta=change.delta, balance=change.balance, note=note)
-            for change, note in changes
+            Flow(at_ms=change.changed_ms, delta=minor(change.delta), balance=minor(change.balance), note=note)
+            for change, minor, note in changes
         )
         return tuple(sorted(flows, key=lambda flow: flow.at_ms))  # in which order they are told is not known

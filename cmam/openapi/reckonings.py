@@ -1,7 +1,7 @@
 """What a broker reckons for us, asked and understood: results, margins, tiers of leverage, and money that moved.
 
 Questions as requests and answers as facts of the domain; when they are asked is not known here. Money is in minor units
-of the account (wire.md#money-of-an-account).
+of the account (wire.md#money-of-an-account), also where an answer says that it counts in others.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from cmam.domain.values.quantities import Volume
 from cmam.domain.values.trades import BalanceChange
 from cmam.openapi import translate
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
+from cmam.openapi.fields import in_digits
 
 
 def ask_results(account: AccountId) -> Message:
@@ -24,13 +25,19 @@ def ask_results(account: AccountId) -> Message:
     return messages.ProtoOAGetPositionUnrealizedPnLReq(ctidTraderAccountId=account)
 
 
-def read_results(wire: messages.ProtoOAGetPositionUnrealizedPnLRes) -> ResultsSeen:
-    """The net results: gross, swap, fee and opening commission."""
-    results = (
-        PositionResult(position=PositionId(result.positionId), net=result.netUnrealizedPnL)
-        for result in wire.positionUnrealizedPnL
-    )
-    return ResultsSeen(results=tuple(sorted(results, key=lambda result: result.position)))
+def results_reader(money_digits: int) -> Callable[[Any], ResultsSeen]:
+    """What reads the net results of an account whose money has so many digits: gross, swap, fee and opening
+    commission."""
+
+    def read(wire: messages.ProtoOAGetPositionUnrealizedPnLRes) -> ResultsSeen:
+        minor = in_digits(wire, money_digits)
+        results = (
+            PositionResult(position=PositionId(result.positionId), net=minor(result.netUnrealizedPnL))
+            for result in wire.positionUnrealizedPnL
+        )
+        return ResultsSeen(results=tuple(sorted(results, key=lambda result: result.position)))
+
+    return read
 
 
 def ask_margin(account: AccountId, symbol: SymbolId, volumes: Iterable[int]) -> Message:
@@ -38,12 +45,13 @@ def ask_margin(account: AccountId, symbol: SymbolId, volumes: Iterable[int]) -> 
     return messages.ProtoOAExpectedMarginReq(ctidTraderAccountId=account, symbolId=symbol, volume=list(volumes))
 
 
-def margin_reader(symbol: SymbolId) -> Callable[[Any], MarginSeen]:
-    """What reads the answer about a symbol, which does not name it."""
+def margin_reader(symbol: SymbolId, money_digits: int) -> Callable[[Any], MarginSeen]:
+    """What reads the answer about a symbol, which does not name it, of an account whose money has so many digits."""
 
     def read(wire: messages.ProtoOAExpectedMarginRes) -> MarginSeen:
+        minor = in_digits(wire, money_digits)
         margins = (
-            ExpectedMargin(volume=Volume(margin.volume), buy=margin.buyMargin, sell=margin.sellMargin)
+            ExpectedMargin(volume=Volume(margin.volume), buy=minor(margin.buyMargin), sell=minor(margin.sellMargin))
             for margin in wire.margin
             if margin.volume > 0
         )

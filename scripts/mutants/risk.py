@@ -249,8 +249,8 @@ MUTATIONS = (
     Mutation(
         "what a person took off a copy is put back by the leader's next add",
         "cmam/domain/folds/endings.py",
-        "            if event.before > 0 and copy.is_wanted:\n",
-        "            if event.before < 0:\n",
+        "    if event.before > 0 and copy.is_wanted:\n",
+        "    if event.before < 0:\n",
         (LIFE,),
     ),
     Mutation(

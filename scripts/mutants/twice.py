@@ -131,26 +131,20 @@ MUTATIONS = (
     Mutation(
         "an absent add is asked for again at once",
         LOOKS,
-        "            elif is_proof and order is None:\n"
-        "                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)\n",
-        "            elif is_proof and order is None:\n"
-        "                yield IntentRecorded(\n"
-        "                    intent=intent.intent, link=intent.link, source=intent.source, seq=intent.seq,\n"
-        "                    command=intent.command, attempt=intent.attempt + 1, not_after_us=intent.not_after_us,\n"
-        "                )\n",
+        "    elif is_proof and order is None:\n"
+        "        yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)\n",
+        "    elif is_proof and order is None:\n"
+        "        yield IntentRecorded(\n"
+        "            intent=intent.intent, link=intent.link, source=intent.source, seq=intent.seq,\n"
+        "            command=intent.command, attempt=intent.attempt + 1, not_after_us=intent.not_after_us,\n"
+        "        )\n",
         (ADDS,),
     ),
     Mutation(
         "a close of unknown outcome is made again before the volume was read",
         LOOKS,
-        "                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)\n"
-        "            elif is_proof:\n"
-        "                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)\n"
-        "        case CommandKind.AMEND_PROTECTION:\n",
-        "                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)\n"
-        "            else:\n"
-        "                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)\n"
-        "        case CommandKind.AMEND_PROTECTION:\n",
+        "is_shown=tells and has_closed(view, intent), is_proof=is_proof)",
+        "is_shown=tells and has_closed(view, intent), is_proof=True)",
         (LIFE, SHARES),
     ),
     Mutation(
@@ -304,8 +298,8 @@ MUTATIONS = (
     Mutation(
         "a snapshot of before the leader's close opens what he closed once more",
         "cmam/actors/accounts/just_heard.py",
-        "        self._asked_us = self._desk.ports.clock.monotonic()\n",
-        "        self._asked_us = 1 << 60\n",
+        "        self.asked_us = self._desk.ports.clock.monotonic()\n",
+        "        self.asked_us = 1 << 60\n",
         ("tests/scenario/test_reading_beside.py",),
     ),
     Mutation(

@@ -150,6 +150,25 @@ def test_what_positions_bind_and_cost_is_known_within_a_minute(account: int) -> 
     assert verify(whole.log.read_all()).is_identical
 
 
+def test_margin_that_moves_twice_and_is_told_each_time_is_known_within_a_minute() -> None:
+    """The leverage goes down for some news and up again: with no word of it a look would tell it after ten minutes."""
+    whole = Whole(seed=3)
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(2)
+    (held,) = whole.broker.floor.accounts[SAME_BROKER].open_positions()
+    for leverage in ("5", "200"):
+        whole.broker.set_fault("leverage", {"account": str(SAME_BROKER), "leverage": leverage})
+        looks = len(whole.events(SAME_BROKER, Reconciled))
+        whole.run(MINUTE + 30)
+        view = whole.view(SAME_BROKER)
+        assert view is not None
+        assert [known.used_margin for known in view.positions.values()] == [held.used_margin]
+        assert len(whole.events(SAME_BROKER, Reconciled)) == looks + 1
+    assert verify(whole.log.read_all()).is_identical
+    assert whole.stepper.failures == []
+
+
 def test_costs_that_move_at_each_look_are_not_put_on_record_at_each() -> None:
     """A broker that books swap by the minute: each look would record the whole account, with all that it holds."""
     whole = Whole(seed=3)

@@ -134,6 +134,8 @@ class AccountActor(Watched):
                 self._questions.symbols_changed(message.symbols)
             case m.MarginCalled():
                 self._watches.margin_called(message.threshold)
+            case m.MarginMoved():
+                self._questions.costs_moved()
             case m.LookAgain():
                 self._questions.symbols_changed(())
             case m.Wake():

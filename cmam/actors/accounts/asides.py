@@ -97,8 +97,9 @@ class Asides:
             return
         if is_dark and self._may("results", now):
             self._not_before["results"] = now + RESULTS_US
-            account = self._desk.view.account
-            self._ask(Question(f"{ASIDE}results", reckonings.ask_results(account), reckonings.read_results))
+            view = self._desk.view
+            read = reckonings.results_reader(view.money_digits)
+            self._ask(Question(f"{ASIDE}results", reckonings.ask_results(view.account), read))
         if any(kind.startswith(DAY_ALERT) for kind in self._desk.view.alerts):
             self._tell_unknown(missed(self._desk.view, self._links(), now))
         if self._history is None and self._may("history", now):
@@ -130,7 +131,8 @@ class Asides:
             volumes = asked_volumes(view.specs[symbol])
             self._margin_us[symbol] = now
             message = reckonings.ask_margin(view.account, symbol, volumes)
-            self._ask(Question(f"{ASIDE}margin {symbol}", message, reckonings.margin_reader(symbol)), Lane.IDLE)
+            read = reckonings.margin_reader(symbol, view.money_digits)
+            self._ask(Question(f"{ASIDE}margin {symbol}", message, read), Lane.IDLE)
 
     def give_up(self) -> None:
         """The line is gone: nothing that was asked will be answered."""

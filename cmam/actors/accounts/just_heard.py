@@ -23,8 +23,9 @@ class JustHeard:
         """Nothing has been heard."""
         self._desk = desk
         self.clock = HeardClock()
+        self.asked_us = 0
+        """When a snapshot was asked for last, by the clock that only runs."""
         self._executed_us = 0
-        self._asked_us = 0
         self._restless_answers = 0
         self._trailed: dict[PositionId, tuple[int, TrailingStopMoved]] = {}
 
@@ -40,8 +41,8 @@ class JustHeard:
 
     def asked(self) -> None:
         """Note that a snapshot is asked for now; older stops than it may miss are forgotten."""
-        self._asked_us = self._desk.ports.clock.monotonic()
-        since_us = self._asked_us - QUIET_US
+        self.asked_us = self._desk.ports.clock.monotonic()
+        since_us = self.asked_us - QUIET_US
         self._trailed = {one: (at, to) for one, (at, to) in self._trailed.items() if at > since_us}
 
     @property
@@ -52,7 +53,7 @@ class JustHeard:
     @property
     def was_quiet(self) -> bool:
         """Whether the snapshot that was asked for is newer than all that was executed."""
-        return self._executed_us < self._asked_us - QUIET_US
+        return self._executed_us < self.asked_us - QUIET_US
 
     def quiet_from_us(self) -> int:
         """From when on the first look of a start, or of a line, shows the last deal on record and the last execution

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from cmam.domain.belief.nameless import lacks_name, told_by_name
 from cmam.domain.belief.view import AccountView
@@ -25,11 +25,11 @@ class OrderNames:
         """What has been told of late."""
         return self._known
 
-    def named(self, view: AccountView, fact: ExecutionSeen, offset_ms: int) -> ExecutionSeen:
+    def named(self, view: AccountView, fact: ExecutionSeen, offset_ms: Callable[[], int]) -> ExecutionSeen:
         """The same execution, with the name of the request that its order is of, where nothing in it said so; whose the
-        order is is noted."""
+        order is is noted. How far ahead of ours the broker's clock is, is asked only then."""
         if lacks_name(view, fact):
-            fact = told_by_name(view, fact, offset_ms, self._known)
+            fact = told_by_name(view, fact, offset_ms(), self._known)
         self._note(view, fact)
         return fact
 

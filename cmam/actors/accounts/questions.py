@@ -36,8 +36,9 @@ AGAIN_US = SECOND_US
 REFRESH_US = 60 * SECOND_US
 """How often what the broker holds is compared with what is believed, while all is well."""
 COSTS_US = 600 * SECOND_US
-"""How soon a look tells once more that nothing but what positions cost and bind has changed. By all recordings both
-stand still between trades; where a broker moves them all the time, each look would put the whole account on record."""
+"""How soon a look tells once more that nothing but what positions cost and bind has changed, where nobody said so. By
+all recordings both stand still between trades; where a broker moves them all the time, each look would put the whole
+account on record."""
 PUT_OFF_US, PUT_OFF_SPREAD_US = 5 * SECOND_US, SECOND_US * 4 // 10
 PUT_OFF_MAX = 8
 """How often in a row, and for how long each time, that look waits for a connection with nothing to send; accounts come
@@ -70,7 +71,7 @@ class Questions:
         self._put_off = 0
         self._lookups = Lookups(desk.ports.settle_us)
         self._doubts = Doubts(desk)
-        self._costs_told_us = -COSTS_US
+        self._costs_told_us = self._costs_moved_us = -COSTS_US
         self._names = OrderNames()
         self._quiet_at_us = 0
         self._begun_us = 0
@@ -132,7 +133,7 @@ class Questions:
             is_live=desk.ports.is_live,
             settle_us=desk.ports.settle_us,
             asks_past=self.asks_past or (desk.ports.is_again and not desk.view.has_reconciled),
-            tells_costs=desk.ports.clock.monotonic() - self._costs_told_us >= COSTS_US,
+            tells_costs=self._tells_costs,
         )
         for report in self._early:
             self._preparation.hear(report.fact)
@@ -175,6 +176,17 @@ class Questions:
         if not symbols:
             self._looks_put_off = RESTLESS_MAX  # what could not be read may have been a close: no quiet is waited for
         self.look_again()
+
+    @property
+    def _tells_costs(self) -> bool:
+        """Whether a look that begins now tells what positions cost and bind where nothing else has changed."""
+        is_told_to = self._costs_moved_us > self._costs_told_us
+        return is_told_to or self._desk.ports.clock.monotonic() - self._costs_told_us >= COSTS_US
+
+    def costs_moved(self) -> None:
+        """What a position binds has changed by itself (wire.md#margin-that-changes): the next look tells it, however
+        soon it comes after one that told as much."""
+        self._costs_moved_us = self._desk.ports.clock.monotonic()
 
     def look_again(self) -> None:
         """Look once more where something has changed, unless it is being looked at, or has just been traded: then
@@ -355,7 +367,7 @@ class Questions:
             return
         self.added = preparation.added
         if preparation.is_of_costs:
-            self._costs_told_us = self._desk.ports.clock.monotonic()
+            self._costs_told_us = self.heard.asked_us
         early, self._early = self._early, []
         news = {id(fact) for fact in preparation.news()}
         for report in early:
@@ -375,7 +387,7 @@ class Questions:
         view, fact = self._desk.view, message.fact
         if not isinstance(fact, ExecutionSeen):
             return message
-        told = self._names.named(view, fact, self._naming_ms()) if view.intents else fact
+        told = self._names.named(view, fact, self._naming_ms) if view.intents else fact
         return message if told is fact else replace(message, fact=told)
 
     def _offset_ms(self) -> int:

@@ -8,7 +8,7 @@ accounts that follow. What a symbol allows is asked for out of turn where someth
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cmam.actors.asking.question import Question
@@ -144,7 +144,7 @@ class Listing:
 
     def answered(self, question: str, report: Any, view: AccountView) -> Found:
         """Take an answer."""
-        del self._open[question]
+        asked = self._open.pop(question)
         match question.partition(" ")[0]:
             case "assets":
                 self.assets = {asset.asset: asset for asset in report}
@@ -155,6 +155,8 @@ class Listing:
                 return self._catalogue(view)
             case "specs" if question.startswith(f"specs {EARLY}") and self._is_another_list:
                 return (), ()
+            case "specs" if not report and len(asked.message.symbolId) > 1:
+                return (), self._ask_in_halves(asked.message.symbolId)
             case "specs":
                 return self._take_specs(report, view)
             case "leverage":
@@ -212,6 +214,13 @@ class Listing:
                 for batch in batches
             )
         )
+
+    def _ask_in_halves(self, symbols: Sequence[int]) -> tuple[Question, ...]:
+        """Ask in two halves for what was answered with nothing: a broker that does not know one of them any more may
+        tell of none (wire.md#symbols), and all others are there."""
+        asked, middle = frozenset(symbols), (len(symbols) + 1) // 2
+        names = [name for name in self._names if name.symbol in asked]
+        return (*self._ask_specs(names[:middle]), *self._ask_specs(names[middle:]))
 
     @property
     def _is_reading_specs(self) -> bool:

@@ -25,6 +25,8 @@ def report_of(heard: session.Heard, received_us: int) -> object | None:
             return m.SymbolsReported(tuple(changed.symbolId))
         case messages.ProtoOAMarginCallTriggerEvent() as called:
             return m.MarginCalled(translate.margin_threshold(called))
+        case messages.ProtoOAMarginChangedEvent():
+            return m.MarginMoved()
     return None
 
 

@@ -88,6 +88,11 @@ class MarginCalled:
 
 
 @dataclass(frozen=True, slots=True)
+class MarginMoved:
+    """The broker says that what a position binds has changed by itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class BaselineKept:
     """The account's very first snapshot is durable: what its leader holds from now on is told from what came before."""
 

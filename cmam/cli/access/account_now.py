@@ -45,12 +45,13 @@ def asked(settings: Settings, vault: Vault, known: KnownAccount, *, with_history
     with Portfolio(connect(endpoint.host, endpoint.port, settings.api.ca_file), endpoint) as enquiry:
         enquiry.authorise_application(vault.application.client_id, vault.application.client_secret)
         opened = enquiry.describe(Opened(known.account, is_live=known.is_live), grant.pair.access)
-        digits, worth = opened.money_digits, enquiry.worth(known.account, opened.margin_type)
+        digits = opened.money_digits
+        worth = enquiry.worth(known.account, opened.margin_type, digits)
         now_ms = SystemClock().now() // 1_000
         deals = enquiry.deals(known.account, now_ms) if with_history else ()
-        flows = enquiry.flows(known.account, now_ms) if with_history else ()
+        flows = enquiry.flows(known.account, now_ms, digits) if with_history else ()
         held = {one.symbol for one in worth.positions} | {one.symbol for one in worth.orders}
-        places = enquiry.digits(known.account, held | {one.symbol for one in deals})
+        places = enquiry.digits(known.account, held | {one.symbol for one in deals}, worth.names)
     equity = opened.balance + worth.profit
     return {
         "balance": decimal_text(opened.balance, digits),

@@ -227,27 +227,7 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
         return view
     match event.what:
         case "volume":
-            if copy.restored is not None:
-                is_booked = event.reason is Reason.LOG_LOST
-                told = restored.booked if is_booked else restored.touched
-                copy = told(view, copy, event.before, event.after)
-            if event.before > 0 and copy.is_wanted:
-                if view.rules >= ADDS_IN_VAIN:
-                    view, copy = _without_waiting(view, copy, event)
-                target = copy.target * Fraction(event.after, event.before)
-                if event.after > event.before and view.rules >= ADDED_BY_HAND:
-                    target = copy.target + event.after - event.before
-                goal = replace(copy.goal, target_numerator=target.numerator, target_denominator=target.denominator)
-                if goal.whole and view.rules >= PARTS_REST:
-                    goal = replace(goal, whole=Volume(max(0, goal.whole + event.after - event.before)))
-                copy = replace(copy, goal=goal, wait=None if copy.wait is Wait.REMAINDER else copy.wait)
-            if copy.share:
-                why = Reason.CLOSED_BY_LEADER if event.reason is Reason.LOG_LOST else event.reason
-                ending = copy.ending if event.after else copy.ending or why or Reason.CLOSED_BY_HUMAN
-                view = put(view, replace(copy, volume=Volume(event.after), ending=ending))
-                if view.missed and event.after < event.before:
-                    view = with_loss(view, copy, event.before - event.after)
-                return rejoined(view, copy.symbol) if view.rules >= LOSSES_REJOIN else view
+            return _touched_volume(view, copy, event)
         case "stop":
             pinned = None if _is_moved_tighter(view, copy, event.after) else Price(event.after)
             copy = replace(copy, pinned_stop=pinned if copy.goal.pins else None, applied=None)
@@ -268,6 +248,32 @@ def touch(view: AccountView, event: CopyTouched) -> AccountView:
             copy = _with_order(view, copy, event)
         case _:
             pass
+    return put(view, copy)
+
+
+def _touched_volume(view: AccountView, copy: Copy, event: CopyTouched) -> AccountView:
+    """The volume that somebody else left is what all that follows is reckoned from; a share's losses rejoin its net."""
+    if copy.restored is not None:
+        is_booked = event.reason is Reason.LOG_LOST
+        told = restored.booked if is_booked else restored.touched
+        copy = told(view, copy, event.before, event.after)
+    if event.before > 0 and copy.is_wanted:
+        if view.rules >= ADDS_IN_VAIN:
+            view, copy = _without_waiting(view, copy, event)
+        target = copy.target * Fraction(event.after, event.before)
+        if event.after > event.before and view.rules >= ADDED_BY_HAND:
+            target = copy.target + event.after - event.before
+        goal = replace(copy.goal, target_numerator=target.numerator, target_denominator=target.denominator)
+        if goal.whole and view.rules >= PARTS_REST:
+            goal = replace(goal, whole=Volume(max(0, goal.whole + event.after - event.before)))
+        copy = replace(copy, goal=goal, wait=None if copy.wait is Wait.REMAINDER else copy.wait)
+    if copy.share:
+        why = Reason.CLOSED_BY_LEADER if event.reason is Reason.LOG_LOST else event.reason
+        ending = copy.ending if event.after else copy.ending or why or Reason.CLOSED_BY_HUMAN
+        view = put(view, replace(copy, volume=Volume(event.after), ending=ending))
+        if view.missed and event.after < event.before:
+            view = with_loss(view, copy, event.before - event.after)
+        return rejoined(view, copy.symbol) if view.rules >= LOSSES_REJOIN else view
     return put(view, copy)
 
 

@@ -30,48 +30,62 @@ def by_look(view: AccountView, intent: Intent, fact: Reconciled, now_us: int) ->
         case CommandKind.OPEN | CommandKind.PLACE:
             yield from _open_by_look(view, copy, intent, fact, now_us, is_proof=is_proof)
         case CommandKind.ADD:
-            order = _past_order(intent, fact)
-            if not is_proof and _is_net_behind(view, copy, order):
-                return
-            if order is not None and order.status is not OrderStatus.ACCEPTED:
-                is_done = order.executed_volume > 0
-                yield IntentSettled(
-                    intent=intent.intent,
-                    outcome=Outcome.CONFIRMED if is_done else Outcome.REFUSED,
-                    reason="found at the broker" if is_done else order.status.value,
-                )
-            elif is_proof and order is None and view.rules >= GROWTH_IS_NO_ABSENCE and has_grown(view, copy, intent):
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="its position has grown")
-            elif is_proof and order is None:
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+            yield from _add_by_look(view, copy, intent, fact, is_proof=is_proof)
         case CommandKind.CLOSE:
-            if (short := short_close(view, intent, fact)) is not None:
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=f"order_{short.status.value}")
-            elif _is_in_history(view, intent, fact):
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="found at the broker")
-            elif _is_hidden(view, intent, fact, now_us):
-                return
-            elif not (is_among_others(view, intent) and is_proof) and has_closed(view, intent):
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
-            elif is_proof:
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+            yield from _close_by_look(view, intent, fact, now_us, is_proof=is_proof)
         case CommandKind.AMEND_PROTECTION:
-            if _has_levels(view, intent):
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
-            elif is_proof:
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+            yield from _shown_or_absent(intent, is_shown=_has_levels(view, intent), is_proof=is_proof)
         case CommandKind.CANCEL:
-            if intent.command.order not in view.orders:
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
-            elif is_proof:
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+            is_gone = intent.command.order not in view.orders
+            yield from _shown_or_absent(intent, is_shown=is_gone, is_proof=is_proof)
         case CommandKind.AMEND_ORDER:
-            order = view.orders.get(intent.command.order) if intent.command.order is not None else None
-            terms = copy.goal.terms if copy is not None else None
-            if order is None or terms is None or shows(order, terms, view.rules):
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
-            elif is_proof:
-                yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+            yield from _shown_or_absent(intent, is_shown=_has_terms(view, copy, intent), is_proof=is_proof)
+
+
+def _shown_or_absent(intent: Intent, *, is_shown: bool, is_proof: bool) -> Iterator[Event]:
+    """A request has happened where its effect is shown, whoever had it; where it is not, it is absent by proof."""
+    if is_shown:
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED)
+    elif is_proof:
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+
+
+def _add_by_look(
+    view: AccountView, copy: Copy | None, intent: Intent, fact: Reconciled, *, is_proof: bool
+) -> Iterator[Event]:
+    order = _past_order(intent, fact)
+    if not is_proof and _is_net_behind(view, copy, order):
+        return
+    if order is not None and order.status is not OrderStatus.ACCEPTED:
+        is_done = order.executed_volume > 0
+        yield IntentSettled(
+            intent=intent.intent,
+            outcome=Outcome.CONFIRMED if is_done else Outcome.REFUSED,
+            reason="found at the broker" if is_done else order.status.value,
+        )
+    elif is_proof and order is None and view.rules >= GROWTH_IS_NO_ABSENCE and has_grown(view, copy, intent):
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="its position has grown")
+    elif is_proof and order is None:
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.ABSENT)
+
+
+def _close_by_look(
+    view: AccountView, intent: Intent, fact: Reconciled, now_us: int, *, is_proof: bool
+) -> Iterator[Event]:
+    if (short := short_close(view, intent, fact)) is not None:
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=f"order_{short.status.value}")
+    elif _is_in_history(view, intent, fact):
+        yield IntentSettled(intent=intent.intent, outcome=Outcome.CONFIRMED, reason="found at the broker")
+    elif not _is_hidden(view, intent, fact, now_us):
+        tells = not (is_among_others(view, intent) and is_proof)
+        yield from _shown_or_absent(intent, is_shown=tells and has_closed(view, intent), is_proof=is_proof)
+
+
+def _has_terms(view: AccountView, copy: Copy | None, intent: Intent) -> bool:
+    """Whether an order that rests shows what its amendment asked for, or is gone."""
+    order = view.orders.get(intent.command.order) if intent.command.order is not None else None
+    terms = copy.goal.terms if copy is not None else None
+    return order is None or terms is None or shows(order, terms, view.rules)
 
 
 def _open_by_look(

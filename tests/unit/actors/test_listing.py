@@ -32,6 +32,20 @@ def test_a_symbol_that_is_needed_is_asked_for_once_and_known_before_the_others()
     assert (reader.way.lacks(FAR), reader.way.lacks(SymbolId(1))) == (False, True)
 
 
+def test_a_batch_that_is_answered_with_nothing_is_asked_for_in_halves() -> None:
+    """With an id that it does not know any more a broker may tell of none of a batch: fifty symbols opened nothing. One
+    that is gone is found in some steps, all others are read, and it is not asked for again."""
+    reader = Reader(1, SpecShelf())
+    asked: list[int] = []
+    while reader.open:
+        question = reader.open[0]
+        numbers = [int(number) for number in question.message.symbolId]
+        asked += [FAR] * (numbers == [FAR])
+        reader.answer(question.name, () if FAR in numbers else tuple(spec(number) for number in numbers))
+    assert (reader.is_done, asked) == (True, [FAR])
+    assert {name.symbol for name in NAMES} - reader.way.specs.keys() == {FAR}
+
+
 def test_a_symbol_that_the_broker_leaves_out_is_not_asked_for_again_and_again() -> None:
     """It is lacking until all is read, and then no more: what is on record of it counts."""
     reader = Reader(1, SpecShelf())

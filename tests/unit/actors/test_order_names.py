@@ -47,7 +47,7 @@ def test_what_an_execution_or_its_message_names_is_remembered() -> None:
         replace(closes, order=replace(closes.order, closing=True)),
         ExecutionSeen(kind=ExecutionKind.SWAP),
     ):
-        assert names.named(view, fact, 0) is fact
+        assert names.named(view, fact, lambda: 0) is fact
     assert names.known == {3: f"{LABEL}.1", 4: f"{LABEL}.2"}
 
 
@@ -55,6 +55,6 @@ def test_the_oldest_names_are_forgotten() -> None:
     """What has not been told for so long is not told again."""
     names, view = OrderNames(), _view(1)
     for order in range(1, NAMES_MAX + 2):
-        names.named(view, _told(order, f"{LABEL}.1"), 0)
+        names.named(view, _told(order, f"{LABEL}.1"), lambda: 0)
     assert len(names.known) == NAMES_MAX
     assert OrderId(1) not in names.known
