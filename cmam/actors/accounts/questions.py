@@ -22,6 +22,7 @@ from cmam.actors.asking.question import Question
 from cmam.clock import SECOND_US
 from cmam.domain.belief.belonging import position_of
 from cmam.domain.belief.holdings import with_trailed
+from cmam.domain.belief.parts import are_to_be_read, may_be_done
 from cmam.domain.events import Event, ExecutionSeen, Reconciled, RequestRefused, TrailingStopMoved
 from cmam.domain.repair.twins import Seen, seen
 from cmam.domain.turns import absences
@@ -290,7 +291,7 @@ class Questions:
                 self._asked_us = desk.ports.clock.monotonic()
                 since_us = self._asked_us - QUIET_US
                 self._trailed = {one: (at, to) for one, (at, to) in self._trailed.items() if at > since_us}
-            is_urgent = is_new or (is_look and absences.is_any(desk.view))
+            is_urgent = is_new or (is_look and (absences.is_any(desk.view) or are_to_be_read(desk.view)))
             lane = Lane.LOOK if is_urgent else Lane.QUERY  # closes wait for what is held, by leaders above all
             desk.ask(question, lane, goes_first=is_urgent and desk.leads)
 
@@ -424,14 +425,20 @@ class Questions:
         return self._offset_ms() if is_measured else self._heard_clock.offset_ms
 
     def executed(self, fact: Event) -> None:
-        """Note that something was executed just now, or refused, or that a stop has trailed."""
+        """Note that something was executed just now, or may be though it was refused, or that a stop has trailed."""
         if isinstance(fact, ExecutionSeen):
             self._executed_us = self._desk.ports.clock.monotonic()
             self._heard_clock.hear(fact, self._desk.ports.clock.now())
-        elif isinstance(fact, RequestRefused):
+        elif isinstance(fact, RequestRefused) and self._may_be_done(fact):
             self._executed_us = self._desk.ports.clock.monotonic()
         elif isinstance(fact, TrailingStopMoved):
             self._trailed[fact.position] = (self._desk.ports.clock.monotonic(), fact)
+
+    def _may_be_done(self, fact: RequestRefused) -> bool:
+        """Whether a part may be closed though that was refused; no other refusal makes a look wait."""
+        view = self._desk.view
+        intent = view.intents.get(fact.intent)
+        return intent is not None and may_be_done(view, view.copies.get(intent.key), intent, fact.error_code)
 
     def holds(self, message: m.Reported) -> bool:
         """Keep a report back that the snapshot on its way may show, or that must wait for its symbol; whether it was
