@@ -53,7 +53,7 @@ class AccountActor(Watched):
         self._asides = Asides(self._desk, self._symbols, lambda: self._following.links.values())
         self._watches = Watches(self._desk, self._following, self._asides)
         self._questions = Questions(self._desk, self._symbols, self._ready, lambda: self._following.has_guards)
-        self._armed_us = 0
+        self._armed_us = self._wakes_us = 0
         self._refused = ""
         self._is_prepared = False
         self._taken: rolled.Taken | None = None
@@ -336,6 +336,7 @@ class AccountActor(Watched):
         moment = max(min(moments), now)
         if self._armed_us <= now or moment < self._armed_us:
             self._armed_us = moment
+            self._wakes_us = self._desk.ports.clock.monotonic() + moment - now
             self._desk.remind(moment - now + 1_000)
 
     def _woken(self, message: m.Wake) -> None:
@@ -379,7 +380,8 @@ class AccountActor(Watched):
 
     def _fall_due(self) -> None:
         now = self._desk.ports.clock.now()
-        self._armed_us = 0
+        if self._desk.ports.clock.monotonic() >= self._wakes_us:
+            self._armed_us = 0  # a wake that a sooner one was put before starts none of its own: they would add up
         for fact in due(self._view, now, self._following.is_led):
             if isinstance(fact, IntentOverdue):
                 self._doubt(fact.intent, fact.why)

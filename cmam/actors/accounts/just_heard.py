@@ -8,6 +8,7 @@ from typing import Any
 from cmam.actors.accounts.desk import Desk
 from cmam.actors.accounts.heard_clock import HeardClock
 from cmam.domain.belief.holdings import with_trailed
+from cmam.domain.belief.parts import may_be_done
 from cmam.domain.events import Event, ExecutionSeen, RequestRefused, TrailingStopMoved
 from cmam.domain.values.ids import PositionId
 
@@ -30,14 +31,20 @@ class JustHeard:
         self._trailed: dict[PositionId, tuple[int, TrailingStopMoved]] = {}
 
     def executed(self, fact: Event) -> None:
-        """Note that something was executed just now, or refused, or that a stop has trailed."""
+        """Note that something was executed just now, or may be though it was refused, or that a stop has trailed."""
         if isinstance(fact, ExecutionSeen):
             self._executed_us = self._desk.ports.clock.monotonic()
             self.clock.hear(fact, self._desk.ports.clock.now())
-        elif isinstance(fact, RequestRefused):
+        elif isinstance(fact, RequestRefused) and self._may_be_done(fact):
             self._executed_us = self._desk.ports.clock.monotonic()
         elif isinstance(fact, TrailingStopMoved):
             self._trailed[fact.position] = (self._desk.ports.clock.monotonic(), fact)
+
+    def _may_be_done(self, fact: RequestRefused) -> bool:
+        """Whether a part may be closed though that was refused; no other refusal makes a look wait."""
+        view = self._desk.view
+        intent = view.intents.get(fact.intent)
+        return intent is not None and may_be_done(view, view.copies.get(intent.key), intent, fact.error_code)
 
     def asked(self) -> None:
         """Note that a snapshot is asked for now; older stops than it may miss are forgotten."""

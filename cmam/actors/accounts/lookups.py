@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 from cmam.actors.asking.preparation import Kind
 from cmam.clock import SECOND_US
+from cmam.domain.belief.parts import are_to_be_read
 from cmam.domain.belief.proofs import looks_due
 from cmam.domain.belief.view import AccountView
 
 LOOKUP_US = 5 * SECOND_US
 """How soon after one look-up the next of its kind may follow."""
+PART_US = SECOND_US
+"""The same where a close waits for it: no sooner is one that was refused asked for again."""
 KINDS = (Kind.READBACK, Kind.LOOKUP, Kind.REFRESH)
 
 
@@ -27,7 +30,8 @@ class Lookups:
         level that was lost is in what a snapshot shows."""
         for kind, moment in zip(KINDS, looks_due(view, self._settle_us), strict=True):
             if moment is not None:
-                at_us = max(moment, self._begun_us.get(kind, 0) + LOOKUP_US)
+                is_for_close = kind is Kind.REFRESH and are_to_be_read(view)
+                at_us = max(moment, self._begun_us.get(kind, 0) + (PART_US if is_for_close else LOOKUP_US))
                 yield max(at_us, self._past_from_us) if kind is Kind.LOOKUP else at_us, kind
 
     def begun(self, kind: Kind, now_us: int) -> None:

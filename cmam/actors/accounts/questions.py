@@ -21,6 +21,7 @@ from cmam.actors.asking.listing import Found
 from cmam.actors.asking.preparation import PATIENCE, Kind, Preparation, retry_us
 from cmam.actors.asking.question import Question
 from cmam.clock import SECOND_US
+from cmam.domain.belief.parts import are_to_be_read
 from cmam.domain.events import ExecutionSeen, Reconciled
 from cmam.domain.repair.twins import Seen, seen
 from cmam.domain.turns import absences
@@ -266,7 +267,7 @@ class Questions:
                 continue
             if is_look:
                 self.heard.asked()
-            is_urgent = is_new or (is_look and absences.is_any(desk.view))
+            is_urgent = is_new or (is_look and (absences.is_any(desk.view) or are_to_be_read(desk.view)))
             lane = Lane.LOOK if is_urgent else Lane.QUERY  # closes wait for what is held, by leaders above all
             desk.ask(question, lane, goes_first=is_urgent and desk.leads)
 

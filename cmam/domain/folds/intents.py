@@ -6,6 +6,7 @@ from typing import Any
 
 from cmam.domain.belief.asked import with_intent, without_intent
 from cmam.domain.belief.copies import Applied, Copy, CopyState, Intent, IntentState, LeftOut
+from cmam.domain.belief.parts import may_be_done
 from cmam.domain.belief.shares import rejoined, shares_of, told_by_net
 from cmam.domain.belief.view import AccountView, InVain, put
 from cmam.domain.events import (
@@ -24,7 +25,7 @@ from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import SWEEPS, IntentId, SymbolId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace, without
-from cmam.domain.values.rules.closes import CLOSES_APART, REFUSED_PARTS_ARE_READ
+from cmam.domain.values.rules.closes import CLOSES_APART
 from cmam.domain.values.rules.guards import REFUSED_PLACINGS
 from cmam.domain.values.rules.levels import (
     MERGED_REFUSES_NOTHING,
@@ -243,19 +244,11 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
         copy = replace(copy, doubt=True)
     is_flat = copy.share and kind is CommandKind.AMEND_PROTECTION and may_be_gone
     is_trouble = event.outcome is Outcome.REFUSED and not (is_flat and view.rules >= PARTS_OF_SHARES)
-    if event.outcome is Outcome.REFUSED and kind is CommandKind.CLOSE and view.rules >= REFUSED_PARTS_ARE_READ:
-        copy = _with_refused_part(copy, intent)
+    if event.outcome is Outcome.REFUSED and may_be_done(view, copy, intent, event.reason):
+        copy = replace(copy, refused_part=Volume(copy.refused_part + intent.command.volume))
     trouble = f"{kind.value}: {event.reason}" if is_trouble else copy.trouble
     since_us = copy.trouble_us if copy.trouble else at_us
     return put(view, _held_back(view, replace(copy, trouble=trouble, trouble_us=since_us), kind, event, at_us))
-
-
-def _with_refused_part(copy: Copy, intent: Intent) -> Copy:
-    """A copy of its own of which the close of a part was refused: what is left of it is read before another is asked
-    for. Of one that ends nothing too much can be closed, and a share has its own ledger."""
-    if copy.share or intent.command.whole:
-        return copy
-    return replace(copy, refused_part=Volume(copy.refused_part + intent.command.volume))
 
 
 def gone_codes(rules: int) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Error codes of the API that decide what becomes of an open: by their names, which is all that is recorded of them.
+"""Error codes of the API that decide what becomes of a request: by their names, which is all that is recorded of them.
 
 What each means to a person, and when its request may go out again, stands at the edge (`openapi/outcomes.py`), from
 which this is kept by a test.
@@ -41,3 +41,25 @@ TEMPORARY: Final = frozenset(
 )
 """Rejections of an order that was accepted before, after which it is tried again while it is young enough: a request
 that is refused at once is told with what its code means, an order that is rejected with its code alone."""
+
+UNTOUCHED: Final = frozenset(
+    {
+        "ACCOUNT_NOT_AUTHORIZED",
+        "BLOCKED_PAYLOAD_TYPE",
+        "CANT_ROUTE_REQUEST",
+        "CHANNEL_IS_BLOCKED",
+        "CH_ACCESS_TOKEN_INVALID",
+        "CH_CLIENT_NOT_AUTHENTICATED",
+        "LOCAL",
+        "MARKET_CLOSED",
+        "NO_QUOTES",
+        "OA_AUTH_TOKEN_EXPIRED",
+        "REQUEST_FREQUENCY_EXCEEDED",
+        "SERVER_IS_UNDER_MAINTENANCE",
+        "SYMBOL_HAS_HOLIDAY",
+        "TRADING_DISABLED",
+        "TRADING_NOT_ALLOWED",
+    }
+)
+"""Refusals by which nothing was set about: nobody let the request in, or there was no market for it. After them a part
+is closed as soon as may be; after any other one what is left of it is read first. `LOCAL` never left."""

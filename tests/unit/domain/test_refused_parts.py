@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from cmam.actors.accounts.lookups import PART_US, Lookups
+from cmam.actors.asking.preparation import Kind
 from cmam.domain.events import CopyTouched, Reconciled
 from cmam.domain.turns import snapshots
 from cmam.domain.turns.settling import SETTLE_US
+from cmam.domain.values.codes import UNTOUCHED
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.rules.closes import REFUSED_PARTS_ARE_READ
 from cmam.domain.values.rules.newest import RULES
@@ -72,7 +75,7 @@ def test_what_was_refused_indeed_is_asked_for_again_by_the_look() -> None:
     """Nothing has gone: after the refusal's delay a look is due, is put on record though it shows nothing new, and the
     same part is asked for at once. Of a person's part the copy loses as much as ever."""
     pair = _reduced()
-    pair.refuse("TRADING_DISABLED")
+    pair.refuse("POSITION_LOCKED")
     assert lookup_due(pair.view) == pair.now_us + SECOND_US
     pair.passes(SECOND_US)
     assert (_closes(pair), lookup_due(pair.view)) == ([4 * MINI], pair.now_us)
@@ -86,7 +89,7 @@ def test_what_was_refused_indeed_is_asked_for_again_by_the_look() -> None:
 def test_a_whole_waits_for_no_look() -> None:
     """The leader closes the rest before any look: all that is there goes at once."""
     pair = _reduced()
-    pair.refuse("TRADING_DISABLED")
+    pair.refuse("POSITION_LOCKED")
     pair.closes(6 * MINI)
     assert pair.commands[-1].whole
     assert _closes(pair) == [4 * MINI, 10 * MINI]
@@ -95,6 +98,28 @@ def test_a_whole_waits_for_no_look() -> None:
 def test_a_refused_part_outlives_no_look_of_any_kind() -> None:
     """A look that was due for something else tells of it as well."""
     pair = _reduced()
-    pair.refuse("TRADING_DISABLED")
+    pair.refuse("POSITION_LOCKED")
     pair.fact(Reconciled(positions=tuple(pair.held.values()), orders=(), looked_up=True, settle_us=SETTLE_US))
     assert _closes(pair) == [4 * MINI, 4 * MINI]
+
+
+@pytest.mark.parametrize("code", sorted(UNTOUCHED))
+def test_what_nobody_has_set_about_waits_for_no_look(code: str) -> None:
+    """The market is shut, nothing quotes it, requests are too many: the part is asked for again as soon as its delay is
+    over, and no look stands before it."""
+    pair = _reduced()
+    pair.refuse(code, temporary=True)
+    assert (pair.copy.refused_part, lookup_due(pair.view)) == (0, None)
+    pair.passes(SECOND_US)
+    assert _closes(pair) == [4 * MINI, 4 * MINI]
+
+
+def test_the_look_for_a_close_comes_as_soon_as_its_delay_is_over() -> None:
+    """Another look of the kind was begun just before, for another copy: the close waits for no throttle of those that
+    nobody waits for."""
+    pair, lookups = _reduced(), Lookups(SETTLE_US)
+    pair.refuse("POSITION_LOCKED")
+    lookups.begun(Kind.REFRESH, pair.now_us - SECOND_US // 2)
+    assert list(lookups.due(pair.view)) == [(pair.now_us + SECOND_US, Kind.REFRESH)]
+    lookups.begun(Kind.REFRESH, pair.now_us + SECOND_US // 2)
+    assert list(lookups.due(pair.view)) == [(pair.now_us + SECOND_US // 2 + PART_US, Kind.REFRESH)]

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from cmam.domain.folds.intents import UNLISTED_GONE
-from cmam.domain.values.codes import CORRECTABLE, TEMPORARY
+from cmam.domain.values.codes import CORRECTABLE, TEMPORARY, UNTOUCHED
 from cmam.openapi._pb.OpenApiCommonModelMessages_pb2 import ProtoErrorCode
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import ProtoOAErrorCode
 from cmam.openapi.outcomes import RULES, UNLISTED, Kind, Retry, rule_for
@@ -112,3 +112,4 @@ def test_what_the_domain_knows_of_codes_is_what_the_table_says() -> None:
     for_now = (Kind.TEMPORARY, Kind.MAINTENANCE, Kind.SESSION, Kind.TOKEN)
     assert {code for code, rule in RULES.items() if rule.kind in for_now} == TEMPORARY
     assert {code for code, rule in RULES.items() if rule.kind is Kind.CORRECTABLE} >= set(CORRECTABLE)
+    assert RULES.keys() >= UNTOUCHED - {"LOCAL"}
