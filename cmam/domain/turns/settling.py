@@ -21,7 +21,7 @@ from cmam.domain.values.rules.closes import CLOSES_ARE_TOLD
 from cmam.domain.values.rules.levels import LEVELS_ARE_SHOWN
 from cmam.domain.values.rules.nets import FILLS_BY_DEALS
 from cmam.domain.values.rules.opens import PARTS_TOLD_FILLED, REJECTED_AS_REFUSED
-from cmam.domain.values.rules.sight import HISTORY_IS_AHEAD, OPENS_HAVE_NUMBERS
+from cmam.domain.values.rules.sight import HISTORY_IS_AHEAD, OPENS_HAVE_NUMBERS, OWN_SHOWN_BEFORE
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType
 
 SETTLE_US = 10_000_000
@@ -151,7 +151,7 @@ def _open_by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -
     order = fact.order
     is_ended = order is not None and not order.closing and order.status in ENDED_ORDER
     is_filled = order is not None and order.status is OrderStatus.FILLED and not order.closing
-    if _has_more_deals(view, intent, fact) or _fills_on(view, intent, order):
+    if _has_more_deals(view, intent, fact) or _fills_on(view, intent, order) or _is_accepted_late(view, intent, fact):
         return
     if is_filled or intent.filled >= intent.command.volume or (is_ended and intent.filled > 0):
         if not _is_untraced(view, intent):
@@ -160,6 +160,18 @@ def _open_by_execution(view: AccountView, intent: Intent, fact: ExecutionSeen) -
         yield IntentSettled(intent=intent.intent, outcome=Outcome.REFUSED, reason=fact.error_code or fact.kind.value)
         is_range = intent.command.order_type is OrderType.MARKET_RANGE
         yield from end_of_open(view, intent, Reason.SLIPPAGE if is_range else Reason.REFUSED)
+
+
+def _is_accepted_late(view: AccountView, intent: Intent, fact: ExecutionSeen) -> bool:
+    """Whether an order is told as accepted, on a position of which the last look tells no times: that may have shown
+    what it filled. Its fill is still to be told, and only its request tells that it was seen; if it never comes, a
+    look settles the request as any other."""
+    position, order = intent.command.position, fact.order
+    is_bare = fact.kind is ExecutionKind.ORDER_ACCEPTED and fact.deal is None
+    if not is_bare or view.rules < OWN_SHOWN_BEFORE:
+        return False
+    is_before = order is not None and order.status is OrderStatus.ACCEPTED and not order.executed_volume
+    return is_before and position is not None and not view.shown_ms.get(position, 1)
 
 
 def _fills_on(view: AccountView, intent: Intent, order: Order | None) -> bool:
@@ -221,6 +233,8 @@ def _is_closed_by(view: AccountView, intent: Intent, fact: ExecutionSeen) -> boo
     Only a fill that came without its deal is told by the net, where no other request may have moved it.
     """
     copy = view.copies.get(intent.key)
+    if _is_accepted_late(view, intent, fact):
+        return False
     if view.rules >= CLOSES_ARE_TOLD and intent.filled >= intent.command.volume > 0:
         return True
     if copy is None or not copy.share or intent.filled >= intent.command.volume:

@@ -259,7 +259,8 @@ then on without being told to anybody, and never copied.
 OWN_SHOWN_BEFORE = 17
 """A deal of ours that comes without its position behind a look that tells no times is in that where the position has
 moved by all that its request has executed. It was booked once more: a copy that had grown counted as larger than it
-was, was cut back to what it should be, and stayed smaller than that.
+was, was cut back to what it should be, and stayed smaller than that. An acceptance that comes between the two does not
+end such a request: its fill does.
 """
 
 SHOWN_IS_THERE = 17
