@@ -39,6 +39,10 @@ PATIENCE_S = 10.0
 """The longest pause that a server may ask for before a command gives up."""
 
 
+class _Closed(RemoteError):
+    """The other side has gone, or we hung up."""
+
+
 class Refused(Exception):
     """The API said no; `refusal` says what it means and what cures it."""
 
@@ -192,7 +196,8 @@ class Enquiry:
         # Others hear what it causes, and may be asking too (wire.md#whose-an-event-is).
         name = f"enquiry-{os.getpid()}-{self._asked}"
         wanted, account = catalogue.type_of(answer), catalogue.account_of(message)
-        watch = threading.Timer(ANSWER_S, self._transport.close)
+        is_late = threading.Event()
+        watch = threading.Timer(ANSWER_S, self._give_up, (is_late,))
         watch.daemon = True
         try:
             watch.start()
@@ -210,6 +215,9 @@ class Enquiry:
                     raise Refused(refusal)
                 if envelope.payload_type == wanted:
                     return unpack_answer(envelope, answer, account)
+        except _Closed as error:
+            what = catalogue.name_of(catalogue.type_of(message))
+            raise (self._silent(what, error) if is_late.is_set() else self._closed(what)) from None
         except (OSError, RemoteError, FrameTooLong) as error:
             raise self._silent(catalogue.name_of(catalogue.type_of(message)), error) from None
         finally:
@@ -222,9 +230,21 @@ class Enquiry:
         while not self._bodies:
             data = self._transport.receive()
             if not data:
-                raise RemoteError("it closed the connection")
+                raise _Closed("it closed the connection")
             self._bodies += self._deframer.receive_data(data)
         return self._bodies.pop(0)
+
+    def _give_up(self, is_late: threading.Event) -> None:
+        is_late.set()
+        self._transport.close()
+
+    def _closed(self, what: str) -> CannotConnect:
+        return CannotConnect(
+            ConnectStep.TLS,
+            f"{self._endpoint} closed the connection, and gave no answer to {what}.",
+            "Check that host and port are those of the Open API (cmam api show): cmam speaks protobuf, on port 5035; "
+            "port 5036 is for JSON. Then try again.",
+        )
 
     def _silent(self, what: str, error: Exception) -> CannotConnect:
         return CannotConnect(
