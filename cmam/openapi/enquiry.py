@@ -29,6 +29,10 @@ from cmam.openapi.outcomes import Kind
 from cmam.openapi.refusals import Refusal, clean, read_refusal
 from cmam.openapi.transport import Transport
 
+WHICH_PORT = (
+    "Check that host and port are those of the Open API (cmam api show): cmam speaks protobuf, on port 5035; port 5036 "
+    "is for JSON. Then try again."
+)
 ANSWER_S = 15.0
 """How long an answer may take before the server counts as silent."""
 BETWEEN_S = 0.03
@@ -215,9 +219,9 @@ class Enquiry:
                     raise Refused(refusal)
                 if envelope.payload_type == wanted:
                     return unpack_answer(envelope, answer, account)
-        except _Closed as error:
+        except _Closed:
             what = catalogue.name_of(catalogue.type_of(message))
-            raise (self._silent(what, error) if is_late.is_set() else self._closed(what)) from None
+            raise (self._silent(what) if is_late.is_set() else self._closed(what)) from None
         except (OSError, RemoteError, FrameTooLong) as error:
             raise self._silent(catalogue.name_of(catalogue.type_of(message)), error) from None
         finally:
@@ -242,15 +246,15 @@ class Enquiry:
         return CannotConnect(
             ConnectStep.TLS,
             f"{self._endpoint} closed the connection, and gave no answer to {what}.",
-            "Check that host and port are those of the Open API (cmam api show): cmam speaks protobuf, on port 5035; "
-            "port 5036 is for JSON. Then try again.",
+            WHICH_PORT,
         )
 
-    def _silent(self, what: str, error: Exception) -> CannotConnect:
+    def _silent(self, what: str, error: Exception | None = None) -> CannotConnect:
+        why = f": {error}" if error is not None else ""
         return CannotConnect(
             ConnectStep.TLS,
-            f"{self._endpoint} gave no answer to {what} within {ANSWER_S:.0f} s: {error}.",
-            "Check that host and port are those of the Open API (cmam api show), and try again.",
+            f"{self._endpoint} gave no answer to {what} within {ANSWER_S:.0f} s{why}.",
+            WHICH_PORT,
         )
 
 
