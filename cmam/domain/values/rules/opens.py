@@ -189,3 +189,11 @@ whatever their sides: a sale of 0.3 against a net of 0.4 long counted as 0.7, an
 led away from; and a purchase beside shares of both sides passed, so that the close of a sale met the cap by itself and
 closed all shares.
 """
+
+# --- 17 ---------------------------------------------------------------------------------------------------------------
+
+ROWS_IN_ANY_CASE = 17
+"""A symbol table's row names the follower's symbol in upper and lower case alike, as it does the leader's, wherever the
+table came from. `eurusd.b` in a file of profiles stood for no symbol of the broker's, and all its trades were skipped
+as `unmapped_symbol`; only `profile symbols load` wrote it as the broker does.
+"""
