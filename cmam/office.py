@@ -174,11 +174,15 @@ def names_of(home: Home) -> dict[int, str]:
 
 
 def managed_links(home: Home) -> frozenset[LinkId] | None:
-    """The links whose copies a start manages: those of enabled profiles; None where the record cannot be read."""
+    """The links whose copies a start manages: those of enabled profiles; None where the record cannot be read.
+
+    A record without an account is not the one that copies are in: its file was moved away.
+    """
     try:
-        return read_registry(home).managed_links()
+        registry = read_registry(home)
     except StoreError:
         return None
+    return registry.managed_links() if registry.accounts else None
 
 
 def stored_status(home: Home) -> dict[str, Any]:

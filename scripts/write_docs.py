@@ -95,7 +95,8 @@ def cli_page() -> str:
         "",
         (
             "Noun then verb. Data on stdout, talk on stderr. `--home DIR` (or `CMAM_HOME`), `--json`, `--debug` and `-h` stand "
-            "before or after any command. An option with an empty text, as of a variable that is not set, is a mistake."
+            "before or after any command. An option with an empty text, as of a variable that is not set, is a mistake; "
+            "so is one that takes one value and is given twice (of two homes the last one holds)."
         ),
         "",
         "Exit codes: 0 done · 1 refused or diverged · 2 usage · 3 cannot reach the API · 4 another cmam holds this store.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -146,7 +147,7 @@ def choose_home(option: str | None, environment: Mapping[str, str]) -> Home:
             raise HomeRefused(f"Expected a folder, found {named!r}, and no user of that name.") from None
         if os.path.isfile(root):
             raise HomeRefused(f"Expected a folder, found the file {root}. Name another with --home or CMAM_HOME.")
-        return Home(root)
+        return _open_to_us(Home(root))
     try:
         found = platformdirs.user_data_path("cmam", appauthor=False)
     except RuntimeError:
@@ -156,4 +157,36 @@ def choose_home(option: str | None, environment: Mapping[str, str]) -> Home:
             "Expected a folder for cmam, found none: no --home, no CMAM_HOME, and this user has no home folder. Name "
             "one with --home FOLDER."
         )
-    return Home(found)
+    return _open_to_us(Home(found))
+
+
+def _open_to_us(home: Home) -> Home:
+    """A home that is this user's, or not made yet; raises HomeRefused for another user's, and a link to nowhere.
+
+    Taken for a home that is not made yet, one on a disk that is not there would look as if nothing had ever been added.
+    """
+    root = home.root
+    try:
+        found = root.stat()
+    except FileNotFoundError:
+        if root.is_symlink():
+            raise HomeRefused(
+                f"Expected a folder at {root}, found a link to {os.readlink(root)}, which is not there. Is its disk "
+                "mounted? Name another with --home or CMAM_HOME."
+            ) from None
+        return home
+    except OSError:
+        return home  # whoever looks for a file in it is told why not
+    if not os.access(root, os.X_OK) and found.st_uid != os.getuid():
+        raise HomeRefused(
+            f"The home {root} belongs to {_user(found.st_uid)}, and is closed to other users. Type the command as that "
+            "user, or name a home of your own with --home or CMAM_HOME."
+        )
+    return home
+
+
+def _user(number: int) -> str:
+    try:
+        return f"the user {pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"the user with the number {number}"

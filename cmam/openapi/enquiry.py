@@ -29,6 +29,10 @@ from cmam.openapi.outcomes import Kind
 from cmam.openapi.refusals import Refusal, clean, read_refusal
 from cmam.openapi.transport import Transport
 
+WHICH_PORT = (
+    "Check that host and port are those of the Open API (cmam api show): cmam speaks protobuf, on port 5035; port 5036 "
+    "is for JSON. Then try again."
+)
 ANSWER_S = 15.0
 """How long an answer may take before the server counts as silent."""
 BETWEEN_S = 0.03
@@ -37,6 +41,10 @@ SPECS_PER_REQUEST = 100
 """So many symbols are asked for at once."""
 PATIENCE_S = 10.0
 """The longest pause that a server may ask for before a command gives up."""
+
+
+class _Closed(RemoteError):
+    """The other side has gone, or we hung up."""
 
 
 class Refused(Exception):
@@ -192,7 +200,8 @@ class Enquiry:
         # Others hear what it causes, and may be asking too (wire.md#whose-an-event-is).
         name = f"enquiry-{os.getpid()}-{self._asked}"
         wanted, account = catalogue.type_of(answer), catalogue.account_of(message)
-        watch = threading.Timer(ANSWER_S, self._transport.close)
+        is_late = threading.Event()
+        watch = threading.Timer(ANSWER_S, self._give_up, (is_late,))
         watch.daemon = True
         try:
             watch.start()
@@ -210,6 +219,9 @@ class Enquiry:
                     raise Refused(refusal)
                 if envelope.payload_type == wanted:
                     return unpack_answer(envelope, answer, account)
+        except _Closed:
+            what = catalogue.name_of(catalogue.type_of(message))
+            raise (self._silent(what) if is_late.is_set() else self._closed(what)) from None
         except (OSError, RemoteError, FrameTooLong) as error:
             raise self._silent(catalogue.name_of(catalogue.type_of(message)), error) from None
         finally:
@@ -222,15 +234,27 @@ class Enquiry:
         while not self._bodies:
             data = self._transport.receive()
             if not data:
-                raise RemoteError("it closed the connection")
+                raise _Closed("it closed the connection")
             self._bodies += self._deframer.receive_data(data)
         return self._bodies.pop(0)
 
-    def _silent(self, what: str, error: Exception) -> CannotConnect:
+    def _give_up(self, is_late: threading.Event) -> None:
+        is_late.set()
+        self._transport.close()
+
+    def _closed(self, what: str) -> CannotConnect:
         return CannotConnect(
             ConnectStep.TLS,
-            f"{self._endpoint} gave no answer to {what} within {ANSWER_S:.0f} s: {error}.",
-            "Check that host and port are those of the Open API (cmam api show), and try again.",
+            f"{self._endpoint} closed the connection, and gave no answer to {what}.",
+            WHICH_PORT,
+        )
+
+    def _silent(self, what: str, error: Exception | None = None) -> CannotConnect:
+        why = f": {error}" if error is not None else ""
+        return CannotConnect(
+            ConnectStep.TLS,
+            f"{self._endpoint} gave no answer to {what} within {ANSWER_S:.0f} s{why}.",
+            WHICH_PORT,
         )
 
 

@@ -26,6 +26,7 @@ from cmam.store.errors import StoreHeld
 from cmam.store.logfile.lock import StoreLock
 from cmam.store.logfile.log import EventLog
 from cmam.store.projection.projector import project_to_head
+from tests.waiting import until
 
 TWO = [
     {"account": 11, "login": 1, "broker": "alpha", "currency": "USD", "grant": "g"},
@@ -47,6 +48,13 @@ def test_an_untouched_home_knows_nothing_and_is_not_made(home: Home) -> None:
     """Looking leaves no folder behind."""
     assert not office.read_registry(home).accounts
     assert not home.root.exists()
+
+
+def test_who_manages_is_not_known_without_the_record(home: Home) -> None:
+    """A home that was moved away under a running cmam had it say that no start manages what is left open."""
+    assert office.managed_links(home) is None
+    _do(home, command="account.add", accounts=TWO)
+    assert office.managed_links(home) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -175,6 +183,24 @@ def test_a_running_system_may_refuse(home: Home) -> None:
         with pytest.raises(Refusal, match="not now") as caught:
             _do(home, command="pause", all=True)
         assert caught.value.code == 2
+
+
+def test_a_command_that_ends_before_its_answer_is_told_in_words(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    """The log said "[Errno 32] Broken pipe", and not whether the command still counts."""
+    told = "= a command in another terminal ended before its answer; what it asked for is not undone"
+    has_left = threading.Event()
+
+    def answers_late(request: dict[str, Any]) -> dict[str, Any]:
+        assert has_left.wait(60)
+        return {"ok": True}
+
+    with Running(home, answers_late) as running:
+        line = control._dial(home.control_socket, home.control_key.read_bytes())
+        line.send_bytes(b'{"command": "pause"}')
+        until(lambda: running.asked, "the command arrives")
+        line.close()
+        has_left.set()
+        until(lambda: told in caplog.messages, "the log tells of it")
 
 
 def test_a_command_that_is_taken_and_not_answered_may_still_happen_and_says_so(

@@ -157,6 +157,7 @@ class ControlListener:
 
     def _serve(self, connection: Connection) -> None:
         answered = threading.Event()
+        is_asked = False
         try:
             _limit(connection)
             deliver_challenge(connection, self._key)
@@ -166,6 +167,7 @@ class ControlListener:
             request = json.loads(connection.recv_bytes(REQUEST_BYTES_MAX))
             if not isinstance(request, dict):
                 raise ValueError(f"expected an object, found {type(request).__name__}")
+            is_asked = True
             answers: list[dict[str, Any]] = []
 
             def answer(document: dict[str, Any]) -> None:
@@ -179,7 +181,12 @@ class ControlListener:
         except AuthenticationError as error:
             log.warning("! a control client was turned away: %s", error)
         except (OSError, EOFError, ValueError, TypeError) as error:
-            log.warning("! a control client was cut off: %s", error)
+            if is_asked and isinstance(error, OSError):
+                log.warning("= a command in another terminal ended before its answer; what it asked for is not undone")
+            else:
+                log.warning(
+                    "! a control client was cut off before it had asked: %s", str(error) or type(error).__name__
+                )
         finally:
             connection.close()
             self._slots.release()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LINES_SHOWN = 6
 COPIES_SHOWN = 14
+AROUND = LINES_SHOWN + 8
+"""The lines of the screen that are no copies, the table's own head and edges among them."""
 NUMBERS = frozenset({"position", "its copy", "leader", "copy", "price", "stop", "target"})
 
 
@@ -77,7 +79,7 @@ def _shown(*, as_json: bool) -> Iterator[Callable[[Stage], None]]:
     from rich.live import Live
 
     with Live(console=console(), auto_refresh=False, transient=True) as live:
-        yield lambda stage: live.update(_screen(stage), refresh=True)
+        yield lambda stage: live.update(_screen(stage, live.console.height), refresh=True)
 
 
 class _Lines:
@@ -100,7 +102,8 @@ class _Lines:
         sys.stdout.flush()
 
 
-def _screen(stage: Stage) -> Any:
+def _screen(stage: Stage, height: int) -> Any:
+    """What fits into a window of so many lines: the newest copies, and how many there are."""
     from rich.console import Group
     from rich.text import Text
 
@@ -108,7 +111,9 @@ def _screen(stage: Stage) -> Any:
     table = new_table()
     for heading in ("follower", "symbol", "side", "leader", "copy", "state", "price", "stop", "target"):
         table.add_column(heading, justify="right" if heading in NUMBERS else "left", no_wrap=True)
-    for account, _, copy in stage.copies()[-COPIES_SHOWN:]:
+    copies = stage.copies()
+    shown = copies[-max(1, min(COPIES_SHOWN, height - AROUND)) :]
+    for account, _, copy in shown:
         view = stage.folded.accounts[account]
         position = view.positions.get(copy.position) if copy.position is not None else None
         digits = copy.leader_digits
@@ -123,15 +128,18 @@ def _screen(stage: Stage) -> Any:
             _price(position.stop if position else None, digits),
             _price(position.target if position else None, digits),
         )
+    newest = len(stage.said) - 1
     said = [
-        Text(line, style="bold" if number == len(stage.said) - 1 else "dim") for number, line in enumerate(stage.said)
+        Text(line, style="bold" if number == newest else "dim", no_wrap=True, overflow="ellipsis")
+        for number, line in enumerate(stage.said)
     ]
+    held = "what the followers hold" + (f", the last {len(shown)} of {len(copies)}" * (len(shown) < len(copies)))
     return Group(
         Text("cmam demo", style="bold green"),
         Text("the trader, on the leader's account:", style="dim"),
         *said[-LINES_SHOWN:],
         Text(""),
-        Text("what the followers hold:", style="dim"),
+        Text(f"{held}:", style="dim"),
         table,
     )
 

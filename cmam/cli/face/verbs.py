@@ -114,15 +114,19 @@ class Erasable(click.Option):
 
 
 class _Exact(click.Command):
-    """A command that refuses an empty text where a word was to stand, and two forms for one output.
+    """A command that refuses an empty text where a word was to stand, two values for one, and two forms for one output.
 
     An empty text is what a script's variable gives that was never set. Taken for "not given" it would widen what is
-    asked for: a follower to all followers, a latch to all latches, a home to the default one.
+    asked for: a follower to all followers, a latch to all latches, a home to the default one. Of two values the last
+    would hold in silence: another leader, another account (decision 0245).
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Look at what was typed before any callback or type makes something else of it."""
-        typed, _, _ = self.make_parser(ctx).parse_args(list(args))
+        typed, _, seen = self.make_parser(ctx).parse_args(list(args))
+        for parameter in self.params:
+            if _takes_one_value(parameter) and seen.count(parameter) > 1:
+                raise click.BadParameter("given twice, and it takes one value: say it once.", ctx, parameter)
         for parameter in self.params:
             if not isinstance(parameter, Erasable) and _has_blank(parameter, typed.get(parameter.name or "")):
                 raise click.BadParameter("the value is empty.", ctx, parameter)
@@ -130,6 +134,12 @@ class _Exact(click.Command):
         if ctx.params.get("csv") and ctx.meta.get("cmam.json"):
             raise click.UsageError("say --csv or --json, not both.", ctx)
         return left
+
+
+def _takes_one_value(parameter: click.Parameter) -> bool:
+    """Whether a second value would take the place of the first; of homes the last one holds, for aliases' sake."""
+    is_single = isinstance(parameter, click.Option) and not (parameter.multiple or parameter.is_flag or parameter.count)
+    return is_single and parameter.name != "home"
 
 
 def _has_blank(parameter: click.Parameter, typed: object) -> bool:

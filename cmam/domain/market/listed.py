@@ -14,7 +14,7 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.events import AssetName, SymbolListSeen
 from cmam.domain.values.ids import AssetId
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules.opens import UNIQUE_NAMES
+from cmam.domain.values.rules.opens import ROWS_IN_ANY_CASE, UNIQUE_NAMES
 from cmam.domain.values.symbols import SymbolName, SymbolSpec
 
 LISTS_SHARED = 16
@@ -78,6 +78,14 @@ def _told_apart(symbols: tuple[SymbolName, ...]) -> Iterator[SymbolName]:
 def is_ambiguous(view: AccountView, name: str) -> bool:
     """Whether a broker has several enabled symbols of one name, so that nobody can say which is meant."""
     return view.rules >= UNIQUE_NAMES and view.plain_names.get(plain_name(name), ()).count(name) > 1
+
+
+def named_in_row(view: AccountView, name: str) -> str:
+    """A symbol that a table's row names, as its broker writes it; as in the row where none fits, or several do."""
+    if name in view.names or view.rules < ROWS_IN_ANY_CASE:
+        return name
+    alike = [one for one in view.plain_names.get(plain_name(name), ()) if one.upper() == name.upper()]
+    return alike[0] if len(alike) == 1 else name
 
 
 def is_renumbered(view: AccountView, spec: SymbolSpec) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cmam.domain.belief.view import AccountView
-from cmam.domain.market.listed import is_ambiguous, plain_name
+from cmam.domain.market.listed import is_ambiguous, named_in_row, plain_name
 from cmam.domain.profiles.choices import MappingMode
 from cmam.domain.profiles.policy import Policy
 from cmam.domain.values.changes import LeaderSymbol
@@ -78,9 +78,10 @@ def symbol_for(
     """Find the follower's symbol of a leader's symbol."""
     row = policy.row(leader.name)
     if row is not None and row.follower_symbol:
-        if is_ambiguous(view, row.follower_symbol):
-            return Mapped(None, "row", _SEVERAL.format(name=row.follower_symbol))
-        entry = view.names.get(row.follower_symbol)
+        named = named_in_row(view, row.follower_symbol)
+        if is_ambiguous(view, named):
+            return Mapped(None, "row", _SEVERAL.format(name=named))
+        entry = view.names.get(named)
         spec = view.specs.get(entry.symbol) if entry is not None else None
         if spec is None and entry is not None and view.rules >= UNREAD_WAIT:
             return Mapped(None, "row", _UNREAD, unread=entry.symbol)
@@ -135,7 +136,7 @@ def names_to_know(view: AccountView, leader_symbols: Iterable[str], policy: Poli
     for name in leader_symbols:
         row = policy.row(name)
         if row is not None and row.follower_symbol:
-            found[row.follower_symbol] = None
+            found[named_in_row(view, row.follower_symbol)] = None
         elif name in view.names:
             found[name] = None
         elif policy.symbols_mapping is MappingMode.AUTOMATIC or row is not None:

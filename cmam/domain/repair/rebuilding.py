@@ -16,6 +16,7 @@ from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.shares import opened_since, unclaimed
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import CopyRebuilt, Goal, Terms
+from cmam.domain.market.listed import named_in_row
 from cmam.domain.profiles.choices import HumanLevels, LevelsMode, PartialRounding
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.profiles.policy import Policy
@@ -144,7 +145,8 @@ def _leader_symbol(
     entry = next((name for name in leader.names.values() if name.symbol == traded), None)
     if entry is None:
         mine = next((name.name for name in view.names.values() if name.symbol == symbol), "")
-        row = next((row for row in settings.policy.symbols_table if row.follower_symbol == mine), None)
+        rows = settings.policy.symbols_table
+        row = next((row for row in rows if named_in_row(view, row.follower_symbol) == mine), None)
         entry = leader.names.get(row.leader_symbol if row is not None else mine)
         if entry is None:
             return mine, 5

@@ -7,9 +7,11 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import NamedTuple
 
 from cmam.sandbox import units
+from cmam.sandbox.tables import delimiter_of
 
 COLUMNS = ("time", "symbol", "bid", "ask")
 
@@ -66,7 +68,12 @@ def read_ticks(lines: Iterable[str], name: str = "ticks", into: Recordings | Non
     Raises TickFileError naming the line.
     """
     recordings: Recordings = {} if into is None else into
-    reader = csv.reader(lines, skipinitialspace=True)
+    lines = iter(lines)
+    first = next(lines, "")
+    delimiter = delimiter_of(first, COLUMNS)
+    if delimiter != ",":  # a comma in a price is then a decimal comma; times may have one, too
+        lines = (line.replace(",", ".") for line in lines)
+    reader = csv.reader(chain((first,), lines), skipinitialspace=True, delimiter=delimiter)
     try:
         head = next(reader, [])
         places = {column: place for place, column in enumerate(head)}

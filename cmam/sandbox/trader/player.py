@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from cmam.clock import Clock, SystemClock
 from cmam.sandbox.serving.options import SandboxError
+from cmam.sandbox.tables import delimiter_of
 from cmam.sandbox.trader.steps import BadStep, Done, Placed, Step, decimal, perform
 from cmam.sandbox.trader.trader import NoOutcome, Trader, pick_account
 
@@ -35,6 +36,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "label": "label of the order",
 }
 REQUIRED: Final = ("action",)
+NUMBERS: Final = frozenset({"at", "lots", "price", "sl", "tp"})
 _YES = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": False}
 
 
@@ -64,7 +66,9 @@ class Played:
 
 def read(text: str) -> list[Row]:
     """Read and check a file as far as that goes without the sandbox; raises BadFile with every fault."""
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True, skipinitialspace=True)
+    text = text.removeprefix("\ufeff")
+    delimiter = delimiter_of(text.partition("\n")[0], COLUMNS)
+    reader = csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True, delimiter=delimiter)
     try:
         names = [(name or "").strip().lower() for name in reader.fieldnames or ()]
         reader.fieldnames = names
@@ -75,7 +79,7 @@ def read(text: str) -> list[Row]:
                 f"line 1: expected the columns {', '.join(COLUMNS)} (at least {', '.join(REQUIRED)}), each once; "
                 f"found {', '.join(names) or 'nothing'}"
             )
-        rows = [(reader.line_num, row) for row in reader]
+        rows = [(reader.line_num, row if delimiter == "," else _with_points(row)) for row in reader]
     except csv.Error as error:
         raise BadFile(f"line {reader.reader.line_num}: {error}") from None
     checked, faults = _check_rows(rows)
@@ -84,6 +88,11 @@ def read(text: str) -> list[Row]:
     if not checked:
         raise BadFile("line 1: expected at least one row after the columns, found none")
     return checked
+
+
+def _with_points(row: dict[Any, Any]) -> dict[Any, Any]:
+    """A row whose cells no comma separates, so that one in a number is a decimal comma."""
+    return {name: row[name].replace(",", ".") if name in NUMBERS and row[name] else row[name] for name in row}
 
 
 def _check_rows(rows: Iterable[tuple[int, dict[Any, Any]]]) -> tuple[list[Row], list[str]]:

@@ -29,6 +29,8 @@ WINDOW_US = 600 * SECOND_US
 """Over so long the pace is measured: a burst is no pace, and the log's file grows in steps as it is folded back."""
 PACE_LEAST_US = 60 * SECOND_US
 LOOK_US = 10 * SECOND_US
+TINY = 10 << 20
+"""Below 10 MiB a figure has a decimal."""
 ENOUGH = 1.25
 """So many times what is too little must be free before the alert goes: else it would come and go with each step."""
 
@@ -124,4 +126,7 @@ class RoomWatch:
 
 
 def _mib(count: int) -> str:
-    return f"{count / (1 << 20):,.0f} MiB"
+    """A count of bytes; of a tiny disk in smaller units, since all of it would round to nothing."""
+    if count < 1 << 20:
+        return f"{count >> 10} KiB"
+    return f"{count / (1 << 20):,.{int(count < TINY and count % (1 << 20) > 0)}f} MiB"

@@ -65,6 +65,39 @@ def test_a_mistyped_command_is_met_with_the_nearest(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
+    ("typed", "named"),
+    [
+        ("profile create x --leader 1 --leader 2 --follower 3", "--leader"),
+        ("profile create x --leader 1 --leader=1 --follower 3", "--leader"),
+        ("flatten --account 1 --account 2 --yes", "--account"),
+        ("flatten x --wait --wait 5", "--wait"),
+        ("sandbox --port 0 --port 1 stats", "--port"),
+        ("audit copies --symbol A --since today --since yesterday", "--since"),
+    ],
+)
+def test_what_takes_one_value_is_refused_where_it_stands_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], typed: str, named: str
+) -> None:
+    """An option that takes one value is refused where it stands twice, before anything is done."""
+    assert run(["--home", str(tmp_path), *typed.split()]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"'{named}': given twice, and it takes one value: say it once." in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_aliases_and_variables_say_gives_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An alias's home and flags may be said once more, and an option takes the place of its variable."""
+    monkeypatch.setenv("CMAM_SANDBOX_PORT", "none")
+    homes = ["--home", str(tmp_path / "a"), "--json", "--home", str(tmp_path / "b")]
+    assert run([*homes, "status", "--json", "--json"]) == 0
+    assert str(tmp_path / "b") in json.loads(capsys.readouterr().out)["home"]
+    assert run(["--home", str(tmp_path), "sandbox", "--port", "1", "stats"]) == 3
+    assert run(["account", "tag", "-h"]) == 0
+
+
+@pytest.mark.parametrize(
     ("name", "first", "last"),
     [
         ("today", "2020-02-29T00:00:00", "2020-02-29T23:59:59.999999"),

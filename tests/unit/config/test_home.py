@@ -33,6 +33,26 @@ def test_a_file_in_place_of_a_home_is_named_as_one(tmp_path: Path) -> None:
         choose_home(str(tmp_path / "events.db"), {})
 
 
+def test_a_link_to_nowhere_is_no_home_that_is_not_made_yet(tmp_path: Path) -> None:
+    """With its disk not mounted, `status` said that no account was ever added."""
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    with pytest.raises(HomeRefused, match=r"a link to .*disk, which is not there\. Is its disk mounted"):
+        choose_home(str(tmp_path / "link"), {})
+    (tmp_path / "disk").mkdir()
+    assert choose_home(str(tmp_path / "link"), {}).root == tmp_path / "link"
+
+
+def test_a_home_of_another_user_is_named_as_his(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each command blamed another of its files; a folder of our own that is closed is told by who opens a file."""
+    (tmp_path / "home").mkdir(mode=0o700)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert choose_home(str(tmp_path / "home"), {}).root == tmp_path / "home"
+    owner = pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setattr(os, "getuid", lambda: -2)
+    with pytest.raises(HomeRefused, match=f"belongs to the user {owner}, and is closed to other users"):
+        choose_home(str(tmp_path / "home"), {})
+
+
 def test_a_user_without_a_home_folder_is_told_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a container a process may run as a user that nobody has listed, and with an empty environment."""
 

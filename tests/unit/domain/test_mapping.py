@@ -12,12 +12,13 @@ from cmam.domain.events import ExpectedMargin, LeverageSeen, LeverageTier, Rules
 from cmam.domain.folds.account import evolve
 from cmam.domain.market.conversion import Rates, chain
 from cmam.domain.market.equity import equity, floating
-from cmam.domain.market.mapping import symbol_for
+from cmam.domain.market.mapping import names_to_know, symbol_for
 from cmam.domain.market.margins import asked_volumes, expected_margin
 from cmam.domain.profiles.policy import policy_of
 from cmam.domain.values.ids import PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.opens import ROWS_IN_ANY_CASE
 from cmam.domain.values.symbols import SymbolName
 from cmam.domain.values.trades import Position
 from tests.factories import LOT, T0_US, a_change, a_leader_symbol, a_quote, a_spec, a_view, price, some_settings
@@ -84,6 +85,26 @@ def test_a_name_that_several_symbols_have_is_none_of_them(table: str) -> None:
         found = symbol_for(view, a_leader_symbol(a_spec()), policy, {"EURUSD": LEADER_QUOTE}, LEADER_QUOTE)
         assert (found.spec.symbol if found.spec is not None else None) == number
         assert ("several symbols of the name EURUSD" in found.why) == (number is None)
+
+
+@pytest.mark.parametrize(
+    ("names", "row", "rules", "found"),
+    [
+        (("EURUSD.b",), "eurusd.B", RULES, "EURUSD.b"),
+        (("EURUSD.b", "eurusd.B"), "eurusd.B", RULES, "eurusd.B"),
+        (("EURUSD.b", "eurusd.B"), "EURUSD.B", RULES, ""),
+        (("EURUSDB",), "EURUSD.b", RULES, ""),
+        (("EURUSD.b",), "eurusd.B", ROWS_IN_ANY_CASE - 1, ""),
+    ],
+)
+def test_a_row_means_the_brokers_name_in_any_case(names: tuple[str, ...], row: str, rules: int, found: str) -> None:
+    """From a file of profiles, too; not another spelling, nor one of two, nor for decisions of before."""
+    own = [replace(a_spec(), symbol=SymbolId(number), name=name) for number, name in enumerate(names, 1)]
+    view = evolve(a_view(own), RulesBegan(rules=rules), T0_US)
+    policy = policy_of({"symbols.table": f"leader_symbol,follower_symbol\nEURUSD,{row}\n"})
+    mapped = symbol_for(view, a_leader_symbol(a_spec()), policy, {}, LEADER_QUOTE)
+    assert (mapped.spec.name if mapped.spec is not None else "", mapped.how) == (found, "row")
+    assert names_to_know(view, ["EURUSD"], policy) == ((found,) if found else ())
 
 
 def test_a_row_decides_and_a_file_mapping_knows_only_rows() -> None:

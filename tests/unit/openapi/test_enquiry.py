@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from cmam.config.settings import Endpoint
 from cmam.domain.values.ids import AccountId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.trades import Position
-from cmam.openapi import catalogue
+from cmam.openapi import catalogue, enquiry
 from cmam.openapi._pb import OpenApiMessages_pb2 as pb
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.openapi.enquiry import Refused
@@ -95,6 +96,30 @@ def test_a_machine_without_a_thread_is_a_line_that_does_not_answer(ask: Callable
     """The emergency exit dials again, as for any other line."""
     with no_threads(), pytest.raises(CannotConnect, match="can't start new thread"):
         ask(a_desk((filled(ME), True)))
+
+
+def test_a_port_that_hangs_up_is_not_called_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where we hung up the server was said to have closed; and no sentence named the port, which is soon mistaken."""
+    with pytest.raises(CannotConnect, match=r"closed the connection, and gave no answer to .*protobuf, on port 5035"):
+        close(a_desk())
+    monkeypatch.setattr(enquiry, "ANSWER_S", 0.01)
+    with pytest.raises(CannotConnect, match=r"gave no answer to .* within 0 s\. .*protobuf, on port 5035"):
+        close(Inspection(cast(Any, Mute()), Endpoint("sandbox", 5035), lambda: 0, wait=lambda _: None))
+
+
+class Mute(Line):
+    """A line on which nothing is said until we hang up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_over = threading.Event()
+
+    def receive(self) -> bytes:
+        assert self._is_over.wait(60)
+        return b""
+
+    def close(self, *, at_once: bool = False) -> None:
+        self._is_over.set()
 
 
 class Shelf(Line):

@@ -90,6 +90,7 @@ def test_times_may_be_milliseconds() -> None:
     counted = read_ticks([head, "1577836800250,EURUSD,1,2\n"])
     assert list(counted["EURUSD"]) == [RecordedTick(1_577_836_800_250_000, 100_000_000, 200_000_000)]
     assert counted == read_ticks([head, "2020-01-01T00:00:00.250Z,EURUSD,1,2\n"])
+    assert counted == read_ticks([head.replace(",", ";"), "2020-01-01T00:00:00,250Z;EURUSD;1,00;2,00\n"])
 
 
 def test_a_space_behind_a_comma_is_no_part_of_a_name() -> None:

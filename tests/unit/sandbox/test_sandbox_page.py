@@ -54,7 +54,10 @@ def test_every_column_of_a_played_file_is_on_the_page_and_the_example_is_right(p
     for column in player.COLUMNS:
         assert f"`{column}`" in table
     (example,) = re.findall(r"```csv\n(.*?)```", page, re.DOTALL)
-    assert len(player.read(example)) == 4
+    rows = player.read(example)
+    assert len(rows) == 4
+    for sign in (";", "\t"):
+        assert player.read("\ufeff" + example.replace(",", sign).replace(".", ",").replace("\n", "\r\n")) == rows
 
 
 def test_the_schedule_of_the_page_is_right(page: str, tmp_path: Path) -> None:

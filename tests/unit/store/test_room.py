@@ -55,6 +55,21 @@ def test_little_room_is_said_while_it_lasts(disk: Disk, caplog: pytest.LogCaptur
     assert [record.getMessage()[:10] for record in caplog.records] == ["! The disk", "= the disk"]
 
 
+def test_a_tiny_disk_is_told_in_units_that_show_it(disk: Disk) -> None:
+    """It had 0 MiB left, and 0 MiB was little."""
+    disk.total, disk.free = 4 * MIB, 300 << 10
+    assert "has 300 KiB left; 409 KiB is little" in disk.passes(20)
+    disk.total = 40 * MIB
+    assert "has 300 KiB left; 4 MiB is little" in disk.passes(20)
+    assert "has 300 KiB left; 9.5 MiB is little" in shortage_of(disk, 95 * MIB)
+
+
+def shortage_of(disk: Disk, total: int) -> str:
+    """What is said of a disk of that size."""
+    disk.total = total
+    return shortage(Path("/home/x"))
+
+
 def test_an_hour_at_the_present_pace_is_little_room(disk: Disk) -> None:
     """Recording 1 MiB a second leaves 2 GiB no half hour, views included; at rest the same room is enough again."""
     disk.free = 2 * GIB

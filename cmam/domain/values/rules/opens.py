@@ -197,3 +197,9 @@ GIVEN_UP_ONCE = 17
 stands for as much less. Where that came to nothing too, the part was taken off again, and the copy was closed down to
 less than it had without both.
 """
+
+ROWS_IN_ANY_CASE = 17
+"""A symbol table's row names the follower's symbol in upper and lower case alike, as it does the leader's, wherever the
+table came from. `eurusd.b` in a file of profiles stood for no symbol of the broker's, and all its trades were skipped
+as `unmapped_symbol`; only `profile symbols load` wrote it as the broker does.
+"""
