@@ -300,7 +300,7 @@ MUTATIONS = (
         "cmam/actors/accounts/just_heard.py",
         "        self.asked_us = self._desk.ports.clock.monotonic()\n",
         "        self.asked_us = 1 << 60\n",
-        ("tests/scenario/test_reading_beside.py",),
+        (UNIT + "actors/test_just_heard.py",),
     ),
     Mutation(
         "after the log was lost names begin at one again",
