@@ -17,8 +17,9 @@ from cmam.config.secret import Secret
 from cmam.config.settings import ApiSettings
 from cmam.config.token_file import GivenTokens
 from cmam.credentials.secrets_file import SecretStore
-from cmam.credentials.vault import Application, Grant, TokenPair, Vault, unticked, with_grant
+from cmam.credentials.vault import Application, Grant, TokenPair, Vault, as_known, unticked, with_grant
 from cmam.domain.operating.registry import KnownAccount, Registry
+from cmam.domain.profiles.link import ProfileView
 from cmam.domain.values.ids import AccountId
 from cmam.openapi.enquiry import Consent, Opened, Refused, describe_all
 from cmam.openapi.outcomes import Kind
@@ -30,7 +31,7 @@ class NothingOpened(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A known account that a new consent leaves out, and the profiles that would miss it."""
+    """A known account that a new consent leaves out, or lets only be read, and the profiles that would miss it."""
 
     account: KnownAccount
     profiles: tuple[str, ...]
@@ -109,11 +110,27 @@ def losses(vault: Vault, registry: Registry, seen: Seen) -> tuple[Loss, ...]:
     )
 
 
+def only_read(vault: Vault, registry: Registry, seen: Seen) -> tuple[Loss, ...]:
+    """The followers whose tokens a consent for reading would take the place of: nothing of theirs could be closed."""
+    access = as_known(vault, seen.pair).access
+    found: list[Loss] = []
+    for opened in seen.consent.accounts:
+        account, grant = AccountId(opened.account), vault.grant_of(opened.account)
+        if opened.can_trade or account not in registry.accounts or (grant is not None and grant.pair.access == access):
+            continue
+        links = (profile for profile in registry.live_profiles() if _follows(profile, account))
+        if names := tuple(profile.name for profile in links):
+            found.append(Loss(registry.accounts[account], names))
+    return tuple(found)
+
+
+def _follows(profile: ProfileView, account: AccountId) -> bool:
+    return any(link.follower == account for link in profile.links.values())
+
+
 def _profiles_of(registry: Registry, account: AccountId) -> tuple[str, ...]:
     return tuple(
-        profile.name
-        for profile in registry.live_profiles()
-        if profile.leader == account or any(link.follower == account for link in profile.links.values())
+        profile.name for profile in registry.live_profiles() if profile.leader == account or _follows(profile, account)
     )
 
 

@@ -116,6 +116,11 @@ def test_a_later_look_shows_its_arithmetic_in_every_volume_mode() -> None:
         assert look["arithmetic"] is not None, case.name
         assert look["arithmetic"]["holds"], case.name
         assert book.volumes(case.name) == [int(Fraction(look["volume"]) * UNIT)], case.name
+        (order,) = story["orders"]
+        told = [one["what"] for one in story["timeline"]]
+        begun = told.index("looked again, copy")
+        asked = f"request {order['intent']}: open {order['volume']}"
+        assert told[begun + 1 : begun + 3] == [asked, "sent"], (case.name, told)
 
 
 def test_an_open_that_waited_in_vain_counts_as_skipped() -> None:

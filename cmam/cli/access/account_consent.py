@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -21,7 +22,7 @@ from cmam.cli.face.verbs import Face
 if TYPE_CHECKING:
     from cmam.config.secret import Secret
     from cmam.config.settings import Settings
-    from cmam.consent import Seen
+    from cmam.consent import Loss, Seen
     from cmam.credentials.oauth import Challenge
     from cmam.credentials.vault import Application, TokenPair
 
@@ -120,7 +121,7 @@ def _paste() -> str:
 def take_in(me: Face, settings: Settings, pair: TokenPair, *, yes: bool) -> None:
     """Look at what a pair opens, show it, say what it would cost, keep it."""
     from cmam import office
-    from cmam.consent import keep, look, losses
+    from cmam.consent import keep, look, losses, only_read
 
     store = office.secrets_of(me.home, settings.secrets)
     vault = store.load()
@@ -131,7 +132,8 @@ def take_in(me: Face, settings: Settings, pair: TokenPair, *, yes: bool) -> None
             "These tokens came without a refresh token: cmam cannot renew them, and their accounts stop when the "
             "access token ends. Is it named `refresh_token` (CMAM_REFRESH_TOKEN)? Else consent anew before then."
         )
-    for loss in losses(vault, office.read_registry(me.home), seen):
+    registry = office.read_registry(me.home)
+    for loss in losses(vault, registry, seen):
         used = f"; it is used by {', '.join(loss.profiles)}" if loss.profiles else ""
         say(
             f"This consent leaves out {loss.account.shown}{used}. The provider may end its earlier access: tick it too "
@@ -139,10 +141,27 @@ def take_in(me: Face, settings: Settings, pair: TokenPair, *, yes: bool) -> None
         )
         if loss.profiles and is_interactive() and not yes and not click.confirm("Go on all the same?", err=True):
             fail("Nothing was stored. Run `cmam account add` again and tick every account.")
+    if weaker := only_read(vault, registry, seen):
+        _agree_to_reading(weaker, yes=yes)
     if is_interactive() and not yes and not click.confirm("Store these accounts?", default=True, err=True):
         fail("Nothing was stored.")
     keep(me.home, store, seen, command="cmam account add")
     say(f"{counted(len(seen.consent.accounts), 'account')} stored.")
+
+
+def _agree_to_reading(weaker: Sequence[Loss], *, yes: bool) -> None:
+    """Have somebody say that followers are to lose their right to trade: their copies could not even be closed."""
+    for loss in weaker:
+        say(
+            f"This consent lets {loss.account.shown} only be read, in the place of what is kept; it follows in "
+            f"{', '.join(loss.profiles)}: nothing could be opened or closed there any more."
+        )
+    if is_interactive() and not yes and click.confirm("Go on all the same?", err=True):
+        return
+    if not yes:
+        fail(
+            "Nothing was stored. Run `cmam account add` and allow full access; if these are to be read only, say --yes."
+        )
 
 
 def _show_seen(seen: Seen) -> None:

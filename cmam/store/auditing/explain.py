@@ -8,7 +8,7 @@ moment.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -79,7 +79,7 @@ def _story(audit: Audit, past: Past, decision: Mapping[str, Any], record: Record
     row = REASONS.get(event.reason) if event.reason is not None else None
     settings = past.settings(event.profile, event.link, event.settings_version)
     case = past.case_of(record, event)
-    orders = list(audit.orders(Filters(cause=decision["decision_id"])))
+    attempts = _attempts(audit, past, event, decision)
     line = {
         "decision_id": decision["decision_id"],
         "at": iso(record.at_us),
@@ -98,9 +98,9 @@ def _story(audit: Audit, past: Past, decision: Mapping[str, Any], record: Record
         "inputs": _inputs(event.inputs, event.change.symbol.digits, record.at_us),
         "settings": {"version": event.settings_version, **_whole(settings)},
         "cause": _cause(leader, event, record.at_us),
-        "attempts": _attempts(audit, past, event, decision),
+        "attempts": attempts,
         "notes": list(audit.notes(Filters(copy_id=decision["copy_id"]))),
-        "orders": orders,
+        "orders": _orders(audit, decision, attempts),
         "copy": copy,
         "code": record.code,
     }
@@ -199,6 +199,18 @@ def _attempts(audit: Audit, past: Past, event: ChangeDecided, decision: Mapping[
             | {"working": _working(one.working), "arithmetic": expression(one.working, units_text(one.volume), lot)}
             | _let_through(case, one.verdict, one.reason, row.cure if row else None, made)
         )
+    return found
+
+
+def _orders(audit: Audit, decision: Mapping[str, Any], attempts: Sequence[Line]) -> list[Line]:
+    """The requests that a decision led to at once, then those of each later look, which what woke the copy led to."""
+    found = list(audit.orders(Filters(cause=decision["decision_id"])))
+    for attempt in attempts:
+        account, version = attempt["attempt_id"].split(".")
+        record = audit.log.record(f"account:{account}", int(version))
+        if record is not None and record.cause is not None:
+            woken = Filters(cause=f"{account}.{record.cause[1]}", copy_id=decision["copy_id"])
+            found += audit.orders(woken)
     return found
 
 

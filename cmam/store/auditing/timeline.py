@@ -23,14 +23,14 @@ def timeline(audit: Audit, story: Mapping[str, Any], record: Recorded, copy_id: 
     late = story["cause"]["seen_to_decided_us"]
     origin = record.at_us - late if late is not None else record.at_us
     events = [*_leader(story, origin), *_decided(story, record)]
-    for order in story["orders"]:
-        spans = _spans(audit, order["intent"])
-        said = _said(audit, spans["position"]) if order["outcome"] == "refused" else ""
-        events += _request(order, spans, said)
     for attempt in story["attempts"]:
         reason = f": {attempt['reason']}" if attempt["reason"] else ""
         (row,) = audit.query("SELECT at_us FROM attempts WHERE attempt_id = ?", [attempt["attempt_id"]])
         events.append((row["at_us"], "ours", f"looked again, {attempt['verdict']}{reason}"))
+    for order in story["orders"]:
+        spans = _spans(audit, order["intent"])
+        said = _said(audit, spans["position"]) if order["outcome"] == "refused" else ""
+        events += _request(order, spans, said)
     sql = "SELECT at_us, what, user, data FROM notes WHERE copy_id = ? ORDER BY position"
     given_up = _waits(story)
     for note in audit.query(sql, [copy_id]):

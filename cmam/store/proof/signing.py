@@ -27,6 +27,7 @@ KIND = b"ssh-ed25519"
 
 KEY_BYTES_MAX = 1_000_000
 """Far more than any key."""
+_PEM = b"-----BEGIN PUBLIC KEY-----"
 _MAGIC, _HASH = b"SSHSIG", b"sha512"
 _BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 
@@ -103,14 +104,22 @@ def _private(path: Path, passphrase: Passphrase | None) -> Ed25519PrivateKey:
 
 
 def _public_file(path: Path) -> bytes:
-    words = _read(path).split()
+    """The public side of a key, in either form in which the private side may sign."""
+    content = _read(path)
     try:
+        if content.lstrip().startswith(_PEM):
+            key = serialization.load_pem_public_key(content)
+            if not isinstance(key, Ed25519PublicKey):
+                raise ValueError("another kind of key")
+            return _public_blob(key)
+        words = content.split()
         blob = base64.b64decode(words[1], validate=True)
         if words[0] != KIND or _strings(blob, 2)[0] != KIND:
             raise ValueError(words[0])
-    except (IndexError, ValueError, binascii.Error) as error:
+    except (IndexError, ValueError, UnsupportedAlgorithm, binascii.Error) as error:
         raise StoreUnavailable(
-            f"{path} is no public key: expected a line that begins with ssh-ed25519, as ssh-keygen writes it."
+            f"{path} is no public Ed25519 key: expected a line that begins with ssh-ed25519, as ssh-keygen writes it, "
+            "or PEM, as `openssl pkey -pubout` does."
         ) from error
     return blob
 

@@ -30,8 +30,9 @@ def a_key(folder: Path, name: str, number: int, *, pem: bool = False, passphrase
     shut = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
     form = FORMAT.PKCS8 if pem else FORMAT.OpenSSH
     (folder / name).write_bytes(key.private_bytes(ENCODING.PEM, form, shut))
-    public = key.public_key().public_bytes(ENCODING.OpenSSH, serialization.PublicFormat.OpenSSH)
-    (folder / f"{name}.pub").write_bytes(public + b" ann@example\n")
+    ours, of_pem = key.public_key(), (ENCODING.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    of_ssh = ours.public_bytes(ENCODING.OpenSSH, serialization.PublicFormat.OpenSSH)
+    (folder / f"{name}.pub").write_bytes(ours.public_bytes(*of_pem) if pem else of_ssh + b" ann@example\n")
     return folder / name
 
 
@@ -93,8 +94,19 @@ def test_what_is_no_key_is_said_so(tmp_path: Path) -> None:
     for name, said in said_of.items():
         with pytest.raises(StoreUnavailable, match=said):
             sign(b"x", tmp_path / name)
-    with pytest.raises(StoreUnavailable, match="no public key"):
+    with pytest.raises(StoreUnavailable, match="no public Ed25519 key"):
         check(b"x", sign(b"x", a_key(tmp_path, "mine", 6)), tmp_path / "text")
+
+
+def test_a_public_key_of_another_kind_is_said_so(tmp_path: Path) -> None:
+    """As openssl writes it, and as it leaves it when its disk is full."""
+    made = sign(b"12:ab\n", a_key(tmp_path, "mine", 1))
+    of_pem = (ENCODING.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    other = generate_private_key(SECP256R1()).public_key().public_bytes(*of_pem)
+    for content in (other, other[:60], b""):
+        (tmp_path / "other.pub").write_bytes(content)
+        with pytest.raises(StoreUnavailable, match="is no public Ed25519 key"):
+            check(b"12:ab\n", made, tmp_path / "other.pub")
 
 
 def test_a_head_in_a_file_is_read_with_its_signature(tmp_path: Path) -> None:
