@@ -1,4 +1,4 @@
-"""Positions, orders and balance as the broker's snapshots and deals tell them.
+"""Positions and orders as the broker's snapshots and deals tell them.
 
 The newest snapshot by the broker's own time wins; one of a position that is known to be closed does not raise it again.
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from cmam.domain.belief.copies import Intent
 from cmam.domain.belief.held import with_position, without_position
 from cmam.domain.belief.view import AccountView
-from cmam.domain.events import ExecutionSeen, Reconciled, TraderSeen, TrailingStopMoved
+from cmam.domain.events import ExecutionSeen, Reconciled, TrailingStopMoved
 from cmam.domain.values.ids import OrderId, PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
@@ -35,7 +35,6 @@ from cmam.domain.values.rules.sight import (
     UNTIMED_AGAIN,
     UNTIMED_HOLDS,
 )
-from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import (
     AccountType,
     Deal,
@@ -70,21 +69,6 @@ SETTLED_US = 10_000_000
 
 WHOLE_SECOND_MS = 1_000
 """A time of a whole second is of a clock that counts no finer, more often than not."""
-
-UNEXPLAINED_MAX = 4_096
-"""How many versions of the balance are looked for at most, when an account was out of sight for long."""
-
-
-def take_trader(view: AccountView, event: TraderSeen) -> AccountView:
-    """Take what the broker says the account is; an older balance does not replace a newer one."""
-    trader = event.trader
-    if trader.balance_version >= view.balance_version:
-        if view.days and 0 < view.balance_version < trader.balance_version:
-            first = max(view.balance_version, trader.balance_version - UNEXPLAINED_MAX) + 1
-            missing = (*view.unexplained, *range(first, trader.balance_version + 1))
-            view = replace(view, unexplained=missing)
-        view = replace(view, balance=trader.balance, balance_version=trader.balance_version)
-    return replace(view, trader=trader, currency=event.currency or view.currency, is_live=event.is_live)
 
 
 def take_position(
@@ -446,23 +430,6 @@ def _note_end(view: AccountView, order: Order) -> AccountView:
     return replace(view, ended=ended)
 
 
-def take_balance(view: AccountView, deal: Deal) -> AccountView:
-    """Take the balance after a closing deal, unless a newer one is known."""
-    if deal.close is None:
-        return view
-    view = explained(view, deal.close.balance_version)
-    if deal.close.balance_version < view.balance_version:
-        return view
-    return replace(view, balance=deal.close.balance, balance_version=deal.close.balance_version)
-
-
-def explained(view: AccountView, version: int) -> AccountView:
-    """Note what made a version of the balance, where that was not known."""
-    if version not in view.unexplained:
-        return view
-    return replace(view, unexplained=tuple(missing for missing in view.unexplained if missing != version))
-
-
 def trail_stop(view: AccountView, event: TrailingStopMoved) -> AccountView:
     """Move the stop of a position to where the broker trailed it, unless the position was changed after that."""
     known = view.positions.get(event.position)
@@ -484,19 +451,3 @@ def with_trailed(shown: Position, moved: TrailingStopMoved | None) -> Position:
         return shown
     is_tighter = (moved.stop - shown.stop) * shown.side.sign > 0
     return replace(shown, stop=moved.stop) if is_tighter else shown
-
-
-def take_spec(view: AccountView, spec: SymbolSpec) -> AccountView:
-    """Take what a symbol allows; one whose size or digits changed under open trade waits to be confirmed."""
-    known = view.specs.get(spec.symbol)
-    former = view.former_specs
-    if known is not None and _nature(known) != _nature(spec):
-        first = former.get(spec.symbol, known)
-        former = {key: value for key, value in former.items() if key != spec.symbol}
-        if _nature(first) != _nature(spec):
-            former[spec.symbol] = first
-    return replace(view, specs={**view.specs, spec.symbol: spec}, former_specs=former)
-
-
-def _nature(spec: SymbolSpec) -> tuple[int, ...]:
-    return (spec.lot_size, spec.digits, spec.step_volume)

@@ -22,16 +22,14 @@ from cmam.domain.belief.holdings import (
     is_told_again,
     note_ahead,
     note_told_closed,
-    take_balance,
     take_dealt,
     take_order,
     take_position,
-    take_spec,
-    take_trader,
     trail_stop,
     with_origin,
     without_told_closed,
 )
+from cmam.domain.belief.particulars import take_balance, take_spec, take_trader
 from cmam.domain.belief.proofs import tells_past
 from cmam.domain.belief.refused import without_gone
 from cmam.domain.belief.shares import turned

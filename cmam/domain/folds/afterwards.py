@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from cmam.domain.belief.copies import Copy, CopyKey, Intent, IntentState, LostClose, Missed
-from cmam.domain.belief.holdings import take_balance
+from cmam.domain.belief.particulars import take_balance
 from cmam.domain.belief.shares import MOVING, closed_by
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ClosesSeen, Reconciled, StopOutSeen

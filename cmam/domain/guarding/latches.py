@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from cmam.domain.belief.copies import Copy
-from cmam.domain.belief.holdings import explained
+from cmam.domain.belief.particulars import explained
 from cmam.domain.belief.view import AccountView, GuardDay, Latch, put
 from cmam.domain.events import (
     CopiesReleased,
