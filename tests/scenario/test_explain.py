@@ -15,6 +15,7 @@ from cmam.store.auditing.audit import Audit
 from cmam.store.auditing.explain import explain
 from cmam.store.auditing.filters import Filters
 from cmam.store.auditing.totals import totals
+from cmam.store.what_if import Asked, what_if
 from tests.rulebook import UNIT, Case, Rulebook
 from tests.scenario.test_rules_sizes import SIZES
 
@@ -155,3 +156,31 @@ def test_an_open_that_waited_in_vain_counts_as_skipped() -> None:
     (story,) = explain(audit, opens["no stop"]["decision_id"])
     assert story["reproduced"]
     assert [(look["verdict"], look["reason"]) for look in story["attempts"]] == [("skip", "no_stop")]
+
+
+def test_an_open_that_waited_until_its_leader_closed_is_no_copy() -> None:
+    """There was nothing to copy any more: it is neither copied nor skipped, in lists, totals and a what-if. What was
+    asked for is a copy."""
+    waits = {"volume.basis": "units", "wait_for_better": "20", "max_age": "60s"}
+    book = Rulebook(
+        [Case("waits", "Mini", waits, currency="EUR"), Case("plain", "Mini", {"volume.basis": "units"}, currency="EUR")]
+    )
+    book.begin()
+    position = book.person.buy(10_000 * UNIT)
+    book.go()
+    audit = Audit.of(book.log)
+    assert {line["profile"]: line["verdict"] for line in audit.decisions()} == {"waits": "copy", "plain": "copy"}
+    book.person.close(position, 10_000 * UNIT)
+    book.go()
+    audit = Audit.of(book.log)
+    opens = {line["profile"]: line for line in audit.decisions() if line["kind"] == "opened"}
+    assert {name: (line["verdict"], line["reason"], line["wait"]) for name, line in opens.items()} == {
+        "waits": ("none", "source_gone", "better"),
+        "plain": ("copy", None, None),
+    }
+    (line,) = totals(audit, Filters(profile="waits"), by=("profile",))
+    assert (line["copied"], line["skipped"], line["skips"]) == (0, 0, {})
+    asked = Asked.of(book.folded().registry, {"wait_for_better": "off"})
+    (row,) = what_if(book.log.read_all, asked)["differences"]
+    told = [(row[side]["verdict"], row[side]["reason"]) for side in ("recorded", "what_if")]
+    assert told == [("none", "source_gone"), ("copy", None)]

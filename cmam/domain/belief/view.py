@@ -249,6 +249,14 @@ def is_turning(view: AccountView, link: LinkId, change: Change) -> bool:
     return any(copy.closed_by == change.origin and copy.link == link for copy in ending(view.copies))
 
 
+def never_asked(view: AccountView, copy: Copy) -> bool:
+    """Whether nothing has been asked of the broker for a copy that lives, as where its open still waits: its requests
+    are counted on from those of the life before."""
+    former = view.finished.get(copy.key)
+    is_bare = copy.position is None and copy.order is None and not copy.opened_volume
+    return is_bare and copy.last_seq == (former.last_seq if former is not None else 0)
+
+
 def resolve(view: AccountView, link: LinkId, change: Change) -> CopyKey:
     """The key under which a change finds its copy: its source, or the copied pending order that it is the fill of."""
     key = view.key_of((link, change.source))

@@ -16,7 +16,13 @@ from cmam.domain.values.quantities import (
     price_text,
 )
 from cmam.domain.values.reasons import Reason
-from cmam.domain.values.rules.levels import BARE_ARE_LATE, FIXED_ON_TICK, NO_LEVELS_BELOW, TARGETS_LEFT_OUT
+from cmam.domain.values.rules.levels import (
+    BARE_ARE_LATE,
+    FIXED_ON_TICK,
+    NO_LEVELS_BELOW,
+    NO_LEVELS_BELOW_HERE,
+    TARGETS_LEFT_OUT,
+)
 from cmam.domain.values.rules.opens import ADDS_NEED_STOPS
 from cmam.domain.values.rules.resting import LIFE_FROM_PLACING
 from cmam.domain.values.trades import OrderType, TimeInForce
@@ -130,8 +136,14 @@ def levels(draft: Draft) -> Reason | None:
 
 
 def _below_any_price(draft: Draft, entry: Price | None) -> Reason | None:
-    """A level at 0 or below is none: without the stop nothing is opened, and without the target it is the same."""
-    sign, price = draft.side.sign, entry if entry is not None else market_price(draft)
+    """A level at 0 or below is none: without the stop nothing is opened, and without the target it is the same.
+
+    A distance counts from where the copy will fill, however far from the leader's price that is.
+    """
+    sign, price = draft.side.sign, entry
+    is_leaders = not (draft.is_late or draft.policy.levels is LevelsMode.PRICE)
+    if price is None or (is_leaders and draft.view.rules >= NO_LEVELS_BELOW_HERE):
+        price = market_price(draft) or price
     if price is None or draft.view.rules < NO_LEVELS_BELOW:
         return None
     if draft.stop is not None and price - sign * draft.stop <= 0:

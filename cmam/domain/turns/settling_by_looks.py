@@ -17,6 +17,7 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.rules.levels import LEVELS_ARE_SHOWN
 from cmam.domain.values.rules.nets import CLOSES_BY_NUMBER, NETS_ARE_BEHIND, ORDERS_STAND_STILL
+from cmam.domain.values.rules.opens import ABSENT_WAS_NOT_CLOSED
 from cmam.domain.values.rules.sight import GROWTH_IS_NO_ABSENCE, HISTORY_IS_AHEAD, LOOKALIKES_COUNT, PARTS_FILL_ON
 from cmam.domain.values.trades import Order, OrderStatus, OrderType
 from cmam.domain.wanted.resting import shows
@@ -143,8 +144,10 @@ def _open_by_look(
             not_after_us=intent.not_after_us,
         )
     else:
-        ending = Reason.SOURCE_GONE if not copy.is_wanted else Reason.EXPIRED
-        yield CopyFinished(link=copy.link, source=copy.source, reason=copy.ending or ending)
+        ending = copy.ending or (Reason.SOURCE_GONE if not copy.is_wanted else Reason.EXPIRED)
+        if ending is Reason.CLOSED_BY_LEADER and view.rules >= ABSENT_WAS_NOT_CLOSED:
+            ending = Reason.SOURCE_GONE
+        yield CopyFinished(link=copy.link, source=copy.source, reason=ending)
 
 
 def _may_fill_on(view: AccountView, copy: Copy, intent: Intent, fact: Reconciled, *, is_proof: bool) -> bool:

@@ -328,7 +328,7 @@ class _Rows:
             for same in by_columns.values():
                 views.table(table).upsert_all(same, pk=schema.TABLES[table].key, batch_size=500)
         if self._answers:
-            which = "change = ? AND follower = ? AND link = ? AND wait = ? AND verdict = 'copy'"
+            which = "change = ? AND follower = ? AND link = ? AND wait = coalesce(?, wait) AND verdict = 'copy'"
             sql = f"UPDATE {schema.DECISIONS} SET verdict = ?, reason = ? WHERE {which}"
             views.conn.executemany(sql, self._answers)
         if self._fills:

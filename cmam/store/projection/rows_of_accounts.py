@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from cmam.domain.belief.view import AccountView, resolve
+from cmam.domain.belief.view import AccountView, never_asked, resolve
 from cmam.domain.events import (
     AlertHealed,
     AlertRaised,
@@ -18,6 +18,7 @@ from cmam.domain.events import (
     ClosesSeen,
     CopiesReleased,
     CopyAdopted,
+    CopyFinished,
     CopyRebuilt,
     CopyTouched,
     CopyWoken,
@@ -62,8 +63,8 @@ NOTED = (
 )
 """Facts that are listed as they are."""
 
-Answer = tuple[str, str | None, str, int, str, str]
-"""A verdict and its reason; of which change, follower and link, and what was waited for."""
+Answer = tuple[str, str | None, str, int, str, str | None]
+"""A verdict and its reason; of which change, follower and link, and what was waited for, None for whatever it was."""
 
 
 def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
@@ -103,9 +104,15 @@ def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
 def answered_by(step: AccountStep) -> Answer | None:
     """What a decision that let an open or an add wait comes to: nothing was copied, and why; only the tables know it.
 
-    What was asked for, refused and then given up was copied, and its end is its copy's.
+    What was asked for, refused and then given up was copied, and its end is its copy's. What ends while it waits, as
+    where its leader closes, had nothing to copy any more.
     """
     event = step.record.event
+    if isinstance(event, CopyFinished):
+        copy = step.before.copies.get((event.link, event.source))
+        if copy is None or copy.change is None or not never_asked(step.before, copy):
+            return None
+        return Verdict.NONE.value, event.reason.value, copy.change.key, int(step.after.account), event.link, None
     if not isinstance(event, AttemptDecided) or event.verdict is Verdict.COPY or not event.wait.is_unasked:
         return None
     reason = event.reason.value if event.reason is not None else None

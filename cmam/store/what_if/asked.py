@@ -72,12 +72,12 @@ class Asked:
         if not links:
             return [f"--follower: this log has no follower {follower} (ctid, alias or broker:login)."]
         for found, link in links:
-            held = {**found.settings, **link.settings, **self.instead.get(link.link, {})}
-            of_old = check_settings(held)  # what was stored may be older than what is allowed now
+            held = self.instead.get(link.link, {**found.settings, **link.settings})
+            of_old = {str(bad) for bad in check_settings(held)}  # stored may be what is not allowed any more
             faults += [
                 f"{bad.name}: expected {bad.allowed}, found {bad.value!r}."
                 for bad in check_settings({**held, **settings})
-                if bad.name in settings or bad not in of_old
+                if bad.name in settings or str(bad) not in of_old
             ]
             self.besides[link.link] = dict(settings)
         return list(dict.fromkeys(faults))

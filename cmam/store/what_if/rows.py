@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState
 from cmam.domain.belief.view import AccountView, resolve
-from cmam.domain.events import AttemptDecided, ChangeDecided, CopyFinished, Event, Inputs
+from cmam.domain.events import AttemptDecided, ChangeDecided, CopyFinished, Event, Inputs, IntentRecorded
 from cmam.domain.market.conversion import chain_symbols
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.ids import AccountId, DealId, LinkId, order_source
@@ -33,6 +33,7 @@ class Told:
     state: str = ""
     ended: str = ""
     closes: int = field(default=0, compare=False)
+    was_asked: bool = field(default=False, compare=False)
 
     @property
     def is_untold(self) -> bool:
@@ -110,8 +111,12 @@ class Rows:
             told = row.other if other else row.recorded
             if isinstance(event, AttemptDecided) and event.verdict is not Verdict.COPY:
                 told.verdict, told.reason = event.verdict, event.reason
+            if isinstance(event, IntentRecorded):
+                told.was_asked = True
             if isinstance(event, CopyFinished):
                 told.ended = event.reason.value
+                if told.verdict is Verdict.COPY and not told.was_asked and not told.volume:  # it waited until its end
+                    told.verdict, told.reason = Verdict.NONE, event.reason
 
     def took(self, view: AccountView, key: CopyKey, *, other: bool) -> None:
         """Note how a copy stands."""

@@ -20,6 +20,7 @@ from cmam.domain.events import (
     IntentSent,
     IntentSettled,
     Outcome,
+    RulesBegan,
     StopOutSeen,
 )
 from cmam.domain.folds.account import evolve
@@ -32,6 +33,8 @@ from cmam.domain.values.ids import LinkId, OrderId, PositionId, SourceKey, Store
 from cmam.domain.values.naming import intent_id, label_of, read_label
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.opens import ABSENT_WAS_NOT_CLOSED
 from cmam.domain.values.symbols import Interval
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
 from tests.factories import LINK, LOT, Pair, a_change, a_spec, a_view, lookup_due, price
@@ -256,10 +259,13 @@ def test_a_lost_open_that_the_broker_shows_is_joined_by_its_label() -> None:
     assert settled[0].outcome is Outcome.CONFIRMED
 
 
-def test_a_lost_open_may_not_go_again_once_it_is_too_old_or_its_source_has_gone() -> None:
-    """Proof of absence alone is no leave to send: the gates of time and source are asked again."""
+@pytest.mark.parametrize("rules", [RULES, ABSENT_WAS_NOT_CLOSED - 1])
+def test_a_lost_open_may_not_go_again_once_it_is_too_old_or_its_source_has_gone(rules: int) -> None:
+    """Proof of absence alone is no leave to send: the gates of time and source are asked again. What never held
+    anything was not closed by its leader: by the rules of before it was said to be."""
     late, gone = Pair(), Pair({"max_age": "10m"})
     for pair in (late, gone):
+        pair.fact(RulesBegan(rules=rules))
         pair.opens()
         pair.send()
         pair.lose()
@@ -270,7 +276,9 @@ def test_a_lost_open_may_not_go_again_once_it_is_too_old_or_its_source_has_gone(
         pair.fact(pair.reconciled(looked_up=True))
         assert len(pair.sent) == 1
     assert late.copy.reason is Reason.EXPIRED
-    assert gone.copy.reason in (Reason.SOURCE_GONE, Reason.CLOSED_BY_LEADER)
+    is_new = rules == RULES
+    assert gone.copy.reason is (Reason.SOURCE_GONE if is_new else Reason.CLOSED_BY_LEADER)
+    assert gone.copy.state is (CopyState.CANCELLED if is_new else CopyState.CLOSED)
 
 
 def test_a_refused_close_is_asked_for_again_for_ever_with_growing_delay() -> None:

@@ -8,7 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from cmam.domain.events import Event, ExecutionSeen, LimiterMeasured, QuotesSampled, SymbolSpecSeen
+from cmam.domain.events import (
+    Event,
+    ExecutionSeen,
+    LimiterMeasured,
+    LinkSettingsChanged,
+    QuotesSampled,
+    SymbolSpecSeen,
+)
 from cmam.domain.operating.registry import PROFILE_PREFIX, Registry
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.values.ids import LinkId, SymbolId
@@ -16,7 +23,7 @@ from cmam.domain.values.quantities import Quote
 from cmam.store.folding.fold import fold
 from cmam.store.what_if import Asked, AskedInvalid, profiles, what_if
 
-from .world import FIRST, PROFILE, SECOND, World, a_day, price
+from .world import FIRST, LINKS, PROFILE, SECOND, World, a_day, price
 
 
 def _asked(world: World, settings: dict[str, str], **more: str) -> Asked:
@@ -114,6 +121,37 @@ def test_a_file_takes_the_place_of_all_settings() -> None:
     asked = Asked.of(fold(world.log.read_all()).registry, {}, documents=[document])
     (row,) = what_if(world.log.read_all, asked)["differences"]
     assert (row["recorded"]["volume"], row["what_if"]["volume"]) == ("100000.00", "200000.00")
+
+
+def _with_settings(**settings: str) -> World:
+    world = World().set_up()
+    named = {name.replace("__", "."): value for name, value in settings.items()}
+    world.write_profile(LinkSettingsChanged(link=LINKS[FIRST], settings=named))
+    world.leader_opens(20_000_000)
+    return world
+
+
+def test_what_was_stored_and_is_not_allowed_any_more_stands_in_nobodys_way() -> None:
+    """Settings of before are no fault of who asks: any question of such a log was refused. A setting that is asked for
+    is, and so is what is wrong by it alone."""
+    world = _with_settings(volume__amount="0.5", tp_offset="10", fixed_tp="30")
+    found = what_if(world.log.read_all, _asked(world, {"volume.amount": "1"}))
+    assert {row["what_if"]["volume"] for row in found["differences"]} == {"200000.00"}
+    with pytest.raises(AskedInvalid, match="fixed_sl takes the stop"):
+        _asked(world, {"fixed_sl": "30", "sl_offset": "5"})
+
+
+def test_a_file_is_not_judged_by_what_it_takes_the_place_of() -> None:
+    """An offset that the file names was refused for the fixed target on record, which the file has no more."""
+    world = _with_settings(volume__amount="0.5", fixed_tp="30")
+    document = {
+        "name": "main",
+        "settings": {"tp_offset": "10"},
+        "followers": [{"account": str(FIRST), "settings": {}}],
+    }
+    asked = Asked.of(fold(world.log.read_all()).registry, {}, documents=[document])
+    (row,) = what_if(world.log.read_all, asked)["differences"]
+    assert row["what_if"]["volume"] == "200000.00"
 
 
 def test_the_settings_of_a_link_are_understood_once_a_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,3 +168,9 @@ WIDE_FROM_FILLS = 17
 where it was wide from the market of the decision: behind a better fill it was asked for again nearer than the broker
 takes, refused, and told as refused; behind a worse one more money was at risk than was counted.
 """
+
+NO_LEVELS_BELOW_HERE = 17
+"""Whether a stop or target would lie at 0 or below is judged by the follower's own market, also with `levels=shift`. It
+was by the leader's price: a buy in a symbol that is quoted at a tenth of his opened with a stop further away than its
+whole price, and nothing protected it; and in one that is quoted ten times as high a wide `fixed_sl` opened nothing.
+"""

@@ -203,3 +203,9 @@ ROWS_IN_ANY_CASE = 17
 table came from. `eurusd.b` in a file of profiles stood for no symbol of the broker's, and all its trades were skipped
 as `unmapped_symbol`; only `profile symbols load` wrote it as the broker does.
 """
+
+ABSENT_WAS_NOT_CLOSED = 17
+"""An open that never arrived, and whose leader has closed meanwhile, ends as cancelled by `source_gone`, like one that
+had not been sent yet. It ended as closed by its leader, a copy that had never held anything, and a what-if of the same
+day said otherwise.
+"""
