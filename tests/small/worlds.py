@@ -6,6 +6,7 @@ Volumes are such that what is added, closed and left is alike: only then can one
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
@@ -23,8 +24,8 @@ is done of one while its copy is over, or beside its next try, is taken in or to
 """
 
 
-def _opens(minis: int, **more: int | Side) -> Act:
-    return Act(ChangeKind.OPENED, minis * MINI, **more)  # type: ignore[arg-type]  # of the field that it names
+def _opens(minis: int, **more: Any) -> Act:
+    return Act(ChangeKind.OPENED, minis * MINI, **more)
 
 
 def _adds(minis: int) -> Act:
@@ -77,12 +78,12 @@ PROFILES = ("1", "1")
 """The amounts of two profiles that follow the same leader on one account."""
 
 
-def hedged(name: str, *, faults: int = 1, **more: object) -> Setting:
+def hedged(name: str, *, faults: int = 1, **more: Any) -> Setting:
     """A world of a hedged follower. What is refused there and done are closes, and levels where there is one fault."""
     more = {"lies": REFUSED_AND_DONE if faults == 1 else (CommandKind.CLOSE,), **more}
-    return Setting(HEDGED[name], faults=faults, **more)  # type: ignore[arg-type]  # of the field that it names
+    return Setting(HEDGED[name], faults=faults, **more)
 
 
-def netted(name: str, *, faults: int = 1, amounts: tuple[str, ...] = ("1",), **more: object) -> Setting:
+def netted(name: str, *, faults: int = 1, amounts: tuple[str, ...] = ("1",), **more: Any) -> Setting:
     """A world of a netted follower, of one profile or of more. What is refused there and done is left out."""
-    return Setting(NETTED[name], True, amounts, faults, lies=(), **more)  # type: ignore[arg-type]  # as above
+    return Setting(NETTED[name], True, amounts, faults, lies=(), **more)
