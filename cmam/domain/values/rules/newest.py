@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-RULES = 17
+RULES = 18
 """Counted up with the first name of a number that has not been published."""
