@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cmam.cli.face.exits import Exit, fail
-from cmam.cli.face.talk import print_json, say, say_remarks
+from cmam.cli.face.talk import legible, print_json, say, say_remarks
 from cmam.cli.face.verbs import Verb, carry_out, face, spare_homes
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _sample(
     rows = _rows(profile, links, views, names)
     text = write_table(rows)
     if str(file) == "-":
-        click.echo(text, nl=False)
+        click.echo(legible(text) if sys.stdout.isatty() else text, nl=False)
     else:
         try:
             if not force and file.exists() and file.stat().st_size:

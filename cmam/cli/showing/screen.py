@@ -18,7 +18,7 @@ from rich.text import Text
 
 from cmam.cli.face.rows import STYLES
 from cmam.cli.face.tables import Window, measured
-from cmam.cli.face.talk import counted, legible
+from cmam.cli.face.talk import counted, in_a_line, legible
 from cmam.cli.showing import crowds
 from cmam.cli.showing.alike import Sentence, gathered, told
 
@@ -214,7 +214,8 @@ class Shrinking:
             is_last = key == keys[-1]
             table.add_column(self.columns[key], justify=justify, no_wrap=not is_last, overflow="ellipsis")
         for row in self.rows:
-            table.add_row(*(row[key] for key in keys))
+            cells = (row[key] for key in keys)
+            table.add_row(*(in_a_line(cell) if isinstance(cell, str) else cell for cell in cells))
         return table
 
 
