@@ -58,6 +58,7 @@ def symbols(name: str, action: str, file: Path, follower: str | None, force: boo
 def _sample(
     folded: Fold, profile: ProfileView, links: list[Link], file: Path, follower: str | None, *, force: bool
 ) -> None:
+    from cmam.config.symbols_file import for_spreadsheets
     from cmam.domain.profiles.table import write_table
     from cmam.store.logfile.files import new_file
 
@@ -68,7 +69,7 @@ def _sample(
     leader = views[profile.leader]
     names = [name for name, entry in leader.names.items() if entry.enabled]
     rows = _rows(profile, links, views, names)
-    text = write_table(rows)
+    text = for_spreadsheets(write_table(rows))
     if str(file) == "-":
         click.echo(legible(text) if sys.stdout.isatty() else text, nl=False)
     else:
