@@ -22,12 +22,13 @@ ACCOUNT = {"ctid": 1, "health": "reconciled", "broker": f"{HOSTILE}\n  2  forged
 
 
 def test_a_brokers_name_does_nothing_to_the_status_screen(capsys: pytest.CaptureFixture[str]) -> None:
-    """Names, reasons and warnings stand there as words, and each account in one line."""
+    """Names, reasons and warnings stand there as words; an account and an alert are one line each."""
     document = {
         "running": True,
         "warnings": [HOSTILE],
         "connections": {"connection:demo-1": {"host": HOSTILE, "port": 1, "state": "open", "reason": HOSTILE}},
         "accounts": [{**ACCOUNT, "connection": "demo-1", "paused": True, "paused_reason": HOSTILE}],
+        "alerts": [{"account": 1, "kind": "symbol", "text": f"no quotes of {HOSTILE}\n  2  forged"}],
         "profiles": [{"profile": HOSTILE, "leader": 1, "state": "on", "links": [{"settings": {"label": HOSTILE}}]}],
     }
     console().print(status_screen(document))
