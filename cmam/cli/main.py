@@ -14,7 +14,7 @@ import click
 
 import cmam
 from cmam.cli.face.exits import Exit, Last
-from cmam.cli.face.talk import is_interactive, say, shortened, wrapped
+from cmam.cli.face.talk import is_interactive, legible, say, shortened, wrapped
 from cmam.cli.face.verbs import HELP, Lazy, common_options
 
 
@@ -114,7 +114,7 @@ def run(arguments: Sequence[str]) -> int:
             raise
         refused.show(text := io.StringIO())
         with suppress(OSError):  # whoever read it has gone; the exit code still tells
-            click.echo(wrapped(shortened(text.getvalue())), err=True, nl=False)
+            click.echo(wrapped(legible(shortened(text.getvalue()))), err=True, nl=False)
         return refused.exit_code
     except (click.Abort, KeyboardInterrupt):
         _end_the_line()

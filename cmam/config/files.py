@@ -81,6 +81,11 @@ def is_private(path: Path) -> bool:
     return path.stat().st_mode & 0o077 == 0
 
 
+def is_open_to_writing(path: Path) -> bool:
+    """Whether others than the owner may write it, or put something in its place; a link counts as what it points to."""
+    return path.stat().st_mode & 0o022 != 0
+
+
 def refusal(error: OSError, path: Path) -> str:
     """Why the machine does not let us have a file, and whose it is where it is somebody else's.
 

@@ -1,7 +1,8 @@
 """A symbol table as a person's spreadsheet saved it: bytes to text and the sign between its cells.
 
 Takes what spreadsheets write: a byte order mark, any line ending, commas, semicolons or tabs, a `sep=` line, decimal
-commas where cells are not separated by commas. Must not know what a cell means; `domain/profiles/table.py` does.
+commas where cells are not separated by commas, an apostrophe before what is no formula. Must not know what a cell
+means; `domain/profiles/table.py` does.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ FILE_BYTES_MAX = 2_000_000
 
 DELIMITERS = (",", ";", "\t")
 _SEPARATOR_LINE = re.compile(r"\s*sep=(.)\s*", re.IGNORECASE)
+_FORMULA = re.compile(r'(^|,)("?)(?=[=+\-@])', re.MULTILINE)
+_AS_TEXT = re.compile(r"""(^|[,;\t])("?)'(?=[=+\-@])""", re.MULTILINE)
 _DECIMAL_COMMA = re.compile(r'(?<![^;\t])("?)(-?\d+),(\d+)("?)(?![^;\t])')
 
 
@@ -32,6 +35,12 @@ class TableText:
 
     text: str
     delimiter: str
+
+
+def for_spreadsheets(text: str) -> str:
+    """A table as it is given away: a symbol's name that a spreadsheet would carry out has the apostrophe before it by
+    which a cell is text there, and which reading takes off again."""
+    return _FORMULA.sub(r"\1\2'", text)
 
 
 def read_symbols_file(path: Path) -> TableText:
@@ -58,7 +67,7 @@ def text_of(data: bytes, name: str) -> TableText:
     if found is not None:
         lines[0] = ""  # kept as a line, so that the lines of faults are those of the file
     delimiter = found.group(1) if found is not None else _delimiter_of(lines)
-    text = "\n".join(lines)
+    text = _AS_TEXT.sub(r"\1\2", "\n".join(lines))
     if delimiter != ",":
         text = "\n".join(_DECIMAL_COMMA.sub(r"\1\2.\3\4", line) for line in text.split("\n"))
     return TableText(text, delimiter)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import http.server
 import select
 import socket
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl, urlsplit
@@ -93,6 +95,21 @@ class Loopback:
             timeout = VISITOR_S
             server_version = "cmam"
             sys_version = ""
+
+            def handle(self) -> None:
+                """Hear one visitor, for no longer than it may take however slowly its bytes come: each would else wait
+                anew, and who goes on sending keeps the answer out."""
+                end = threading.Timer(VISITOR_S, self._hang_up)
+                end.daemon = True
+                end.start()
+                try:
+                    super().handle()
+                finally:
+                    end.cancel()
+
+            def _hang_up(self) -> None:
+                with suppress(OSError):
+                    self.connection.shutdown(socket.SHUT_RDWR)  # wakes whoever reads
 
             def do_GET(self) -> None:
                 """Runs in the thread that called `take`."""

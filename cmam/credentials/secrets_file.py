@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-from cmam.config.files import PRIVATE_FOLDER, is_private, open_to_read, refusal, write_whole
+from cmam.config.files import PRIVATE_FOLDER, is_open_to_writing, is_private, open_to_read, refusal, write_whole
 from cmam.config.home import Home
 from cmam.config.secret import Secret
 from cmam.credentials.vault import Application, Grant, TokenPair, Vault
@@ -195,8 +195,17 @@ def open_secrets(
 
 
 def backend_of(home: Home, kind: str) -> PrivateFile | KeyringEntry:
-    """The place that a setting names."""
-    return KeyringEntry(str(home.root)) if kind == "keyring" else PrivateFile(home.secrets)
+    """The place that a setting names; raises SecretsRefused where others could say where a keyring's secrets go."""
+    if kind != "keyring":
+        return PrivateFile(home.secrets)
+    for path in (home.root, home.settings):
+        if path.exists() and is_open_to_writing(path):
+            raise SecretsRefused(
+                f"Expected {path} to be writable by its owner only, since the settings say to which host the secrets "
+                f"go; found mode {path.stat().st_mode & 0o777:03o}. Look at them (cmam api show), then run: "
+                f"chmod go-w {path}"
+            )
+    return KeyringEntry(str(home.root))
 
 
 def move_secrets(home: Home, source: str, target: str) -> None:

@@ -11,7 +11,7 @@ import click
 
 from cmam.cli.auditing.audit_options import asked, copy_states, filtered, opened, order_states
 from cmam.cli.face.exits import Exit, fail
-from cmam.cli.face.talk import is_interactive, print_json, say
+from cmam.cli.face.talk import in_a_line, is_interactive, print_json, say, show
 from cmam.cli.face.verbs import Verb, face, spare_homes, spare_others
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _say(document: dict[str, Any]) -> None:
     click.echo(f"{word}: {document['records']} records in {document['streams']} streams")
     click.echo(f"head {document['head']}")
     for finding in document["findings"]:
-        click.echo(f"{finding['fault']} at position {finding['position']}: {finding['text']}")
+        show(in_a_line(f"{finding['fault']} at position {finding['position']}: {finding['text']}"))
     if "digest" in document:
         click.echo(f"digest {document['digest']}")
         click.echo(f"{document['open']} records are open, {document['hidden']} are proven by their hashes only")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cmam.cli.face.talk import is_dumb, legible, print_json, say
+from cmam.cli.face.talk import UNSHOWN, is_dumb, legible, print_json, say
 
 if TYPE_CHECKING:
     from cmam.cli.face.tables import LegibleTable
@@ -159,12 +159,19 @@ def new_table(title: str | None = None) -> LegibleTable:
 def console(*, error: bool = False) -> Any:
     """A console on stdout (or stderr) that colours terminals only, and lets a pipe have whole lines."""
     from rich.console import Console
+    from rich.segment import Segment
 
     class Plain(Console):
-        """Of a reader who has gone the command hears as from any other print; rich would exit by itself, with 1."""
+        """Of a reader who has gone the command hears as from any other print; rich would exit by itself, with 1. And
+        whatever is drawn, what others wrote in it makes the terminal do nothing."""
 
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
+
+        def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
+            for one in super().render(renderable, options):
+                is_safe = one.control or not UNSHOWN.search(one.text)
+                yield one if is_safe else Segment(legible(one.text), one.style)
 
     stream = sys.stderr if error else sys.stdout
     is_screen = stream.isatty()

@@ -37,8 +37,12 @@ WORD_SHOWN_MAX = 200
 """Of a longer word an error shows only so much: who pasted a file for a name wants the sentence, not the file."""
 
 
-UNSHOWN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Signs that move the cursor, colour a terminal or turn the direction of what follows."""
+UNSHOWN = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
+"""Signs that move the cursor, colour a terminal or turn the direction of what follows, and those that nobody sees: with
+one in it a name passes for another."""
 
 
 def legible(text: str) -> str:
@@ -68,6 +72,11 @@ def say(text: str, *, error: bool = False, dim: bool = False) -> None:
         found = click.style(NAME, fg=colour, bold=True) + found.removeprefix(NAME)
     with suppress(OSError):
         click.echo(found, err=True)
+
+
+def show(text: str) -> None:
+    """What a command was asked for, on stdout, with what others wrote in it."""
+    click.echo(legible(text))
 
 
 def say_remarks(answer: Mapping[str, Any]) -> None:
@@ -130,7 +139,7 @@ def print_json(document: Mapping[str, Any]) -> None:
     sign would make a terminal do something."""
     is_narrow = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
     text = json.dumps(document, ensure_ascii=is_narrow)
-    click.echo(UNSHOWN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text))
+    click.echo(UNSHOWN.sub(lambda sign: json.dumps(sign[0])[1:-1], text))
 
 
 def is_dumb() -> bool:

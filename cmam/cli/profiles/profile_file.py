@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cmam.cli.face.exits import Exit, fail
-from cmam.cli.face.talk import is_interactive, print_json, say, say_remarks
+from cmam.cli.face.talk import is_interactive, print_json, say, say_remarks, show
 from cmam.cli.face.verbs import Verb, carry_out, face
 from cmam.cli.profiles.profile_end import close_or_leave
 
@@ -67,9 +67,9 @@ def _show(profiles: Iterable[Mapping[str, Any]]) -> None:
 def show_difference(profile: Mapping[str, Any]) -> None:
     """What is different in one profile, in lines that begin with what happens, and what is most likely not meant."""
     word = {"create": "+ create", "change": "~ change", "keep": "= keep"}[profile["action"]]
-    click.echo(f"{word} {profile['profile']}")
+    show(f"{word} {profile['profile']}")
     for line in _lines(profile["changes"]):
-        click.echo(f"    {line}")
+        show(f"    {line}")
     say_remarks(profile)
 
 

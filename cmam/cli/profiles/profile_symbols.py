@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cmam.cli.face.exits import Exit, fail
-from cmam.cli.face.talk import print_json, say, say_remarks
+from cmam.cli.face.talk import legible, print_json, say, say_remarks
 from cmam.cli.face.verbs import Verb, carry_out, face, spare_homes
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def symbols(name: str, action: str, file: Path, follower: str | None, force: boo
 def _sample(
     folded: Fold, profile: ProfileView, links: list[Link], file: Path, follower: str | None, *, force: bool
 ) -> None:
+    from cmam.config.symbols_file import for_spreadsheets
     from cmam.domain.profiles.table import write_table
     from cmam.store.logfile.files import new_file
 
@@ -67,9 +69,9 @@ def _sample(
     leader = views[profile.leader]
     names = [name for name, entry in leader.names.items() if entry.enabled]
     rows = _rows(profile, links, views, names)
-    text = write_table(rows)
+    text = for_spreadsheets(write_table(rows))
     if str(file) == "-":
-        click.echo(text, nl=False)
+        click.echo(legible(text) if sys.stdout.isatty() else text, nl=False)
     else:
         try:
             if not force and file.exists() and file.stat().st_size:

@@ -10,7 +10,7 @@ import click
 
 from cmam.cli.face.exits import Exit
 from cmam.cli.face.rows import console
-from cmam.cli.face.talk import is_screen, print_json, say
+from cmam.cli.face.talk import is_screen, print_json, say, show
 from cmam.cli.face.verbs import FiniteRange, Verb, face
 from cmam.cli.replaying.replay_span import end_place, extent, place, refuse_impossible, refuse_turned
 
@@ -154,7 +154,7 @@ def _verify(log: EventLog, end: str | None) -> None:
             f"{result.records} records)"
         )
         for found in result.differences[:5]:
-            click.echo(f"{found}\n  recorded {found.recorded}\n  computed {found.computed}")
+            show(f"{found}\n  recorded {found.recorded}\n  computed {found.computed}")
         left = len(result.differences) - 5 + result.more_differences
         if left > 0:
             say(f"and {left} more; --json lists them.")

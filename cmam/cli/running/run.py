@@ -248,7 +248,7 @@ class _Masked(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Runs in the thread that writes log lines, not in the one that trades."""
         text = record.getMessage()
-        masked = legible(text)
+        masked = legible(text).replace("\n", "\n  ")  # what is further in is no line of ours, whatever it says
         for secret in self._secrets:
             masked = masked.replace(secret, "••••")
         if masked != text:

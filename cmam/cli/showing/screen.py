@@ -18,7 +18,7 @@ from rich.text import Text
 
 from cmam.cli.face.rows import STYLES
 from cmam.cli.face.tables import Window, measured
-from cmam.cli.face.talk import counted, legible
+from cmam.cli.face.talk import counted, in_a_line
 from cmam.cli.showing import crowds
 from cmam.cli.showing.alike import Sentence, gathered, told
 
@@ -214,7 +214,8 @@ class Shrinking:
             is_last = key == keys[-1]
             table.add_column(self.columns[key], justify=justify, no_wrap=not is_last, overflow="ellipsis")
         for row in self.rows:
-            table.add_row(*(row[key] for key in keys))
+            cells = (row[key] for key in keys)
+            table.add_row(*(in_a_line(cell) if isinstance(cell, str) else cell for cell in cells))
         return table
 
 
@@ -451,7 +452,7 @@ def _unknown(accounts: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
         for account in accounts
         for one in account.get("unknown", ())
     ]
-    return [Text(legible(f"? {line}"), style="yellow") for group in gathered(found) for line in told(group)]
+    return [Text(in_a_line(f"? {line}"), style="yellow") for group in gathered(found) for line in told(group)]
 
 
 def _alerts(document: Mapping[str, Any]) -> list[RenderableType]:
@@ -466,7 +467,7 @@ def _alerts(document: Mapping[str, Any]) -> list[RenderableType]:
         source = rest[-1] if rest and not rest[-1].isdecimal() else ""  # a number is that of an account out of sight
         found.append(Sentence(who, alert["text"], kind, account, source))
     lines = (line for group in gathered(found) for line in told(group, _cure(group[0].kind)))
-    return [Text(legible(f"! {_named(line, names)}"), style="bold red") for line in lines]
+    return [Text(in_a_line(f"! {_named(line, names)}"), style="bold red") for line in lines]
 
 
 def _unmanaged(document: Mapping[str, Any]) -> list[RenderableType]:
@@ -476,7 +477,7 @@ def _unmanaged(document: Mapping[str, Any]) -> list[RenderableType]:
         Sentence(names.get(one["account"], str(one["account"])), one["text"], f"unmanaged {one['profile']}")
         for one in document.get("unmanaged", ())
     ]
-    return [Text(legible(f"! {line}"), style="yellow") for group in gathered(found) for line in told(group)]
+    return [Text(in_a_line(f"! {line}"), style="yellow") for group in gathered(found) for line in told(group)]
 
 
 def _named(line: str, names: Mapping[Any, Any]) -> str:

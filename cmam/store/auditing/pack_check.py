@@ -108,7 +108,7 @@ def _run(
                 continue
             rolling.update(text)
             checker.take(found)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise StoreBroken(f"Line {number} of {path} is no line of an evidence pack ({error}).") from error
     result = checker.finish(claimed)
     result.digest = rolling.hexdigest()
@@ -123,14 +123,14 @@ def _header(line: bytes, path: Path) -> tuple[_Header, LogHead]:
         if header.format != PACK_FORMAT:
             raise ValueError(header.format)
         return header, parse_log_head(header.head)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise StoreBroken(f"{path} is not an evidence pack: expected {PACK_FORMAT!r} in its first line.") from error
 
 
 def _references(key: Path) -> References:
     try:
         return References.read(key)
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise StoreUnavailable(f"{key} is no key of an evidence pack ({error}).") from error
 
 

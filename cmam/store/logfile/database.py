@@ -427,6 +427,12 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
         )
     if written > FORMAT:
         raise StoreNewer(path, f"the file has format {written}", f"formats up to {FORMAT}")
+    found = connection.execute("SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()
+    if found is not None:  # no hash covers it, and it would show or change records behind the back of every check
+        raise StoreBroken(
+            f"{path} holds the {found[0]} {found[1]!r}, which no cmam makes and which may show or write other records "
+            "than were recorded. Use another copy of this log, or find out whose it is and DROP it."
+        )
     connection.execute(f"SELECT rowid, originator_id, originator_version, topic, state FROM {TABLE} LIMIT 0")
 
 

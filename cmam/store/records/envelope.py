@@ -209,7 +209,7 @@ class Decoding:
                 return short, short.data if form.is_plain else form.unpack(short.data)
             whole = self._decoder(topic).decode(state)
             return whole, whole.data if form.is_slotted else form.made_of(whole.data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, RecursionError):
             return None  # perhaps only the data is foreign: then the envelope alone can be read
 
     def _decoder(self, topic: str) -> msgspec.json.Decoder[Any]:
@@ -237,7 +237,7 @@ class Decoding:
         text = bytes(found.data)
         try:
             event = self._convert(raw.topic, text, is_short=isinstance(found, ShortEnvelope))
-        except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError, ValueError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError, ValueError, RecursionError) as error:
             event = UnknownEvent(topic=raw.topic, data=text.decode(errors="replace"), why=str(error))
         return _recorded(raw, found, event)
 
@@ -285,7 +285,10 @@ _BRIEF: msgspec.json.Decoder[Any] = msgspec.json.Decoder(ShortEnvelope[msgspec.R
 def envelope_of(state: bytes) -> Envelope[msgspec.Raw] | ShortEnvelope[msgspec.Raw]:
     """A record's envelope with its data as it is stored; raises msgspec.MsgspecError where it cannot be read."""
     found: Envelope[msgspec.Raw] | ShortEnvelope[msgspec.Raw]
-    found = (_BRIEF if state.startswith(_SHORT) else _WHOLE).decode(state)
+    try:
+        found = (_BRIEF if state.startswith(_SHORT) else _WHOLE).decode(state)
+    except RecursionError as error:  # thousands of brackets, which no cmam writes
+        raise msgspec.DecodeError(str(error)) from error
     return found
 
 

@@ -48,6 +48,7 @@ TOKEN = "an-access-token-of-somebody"
         ("short words stay: %s", ("ab",), "short words stay: ab"),
         ("100% of nothing", (), "100% of nothing"),
         ("%s is gone", ("EUR\x1b]0;x\x07USD",), "EUR�]0;x�USD is gone"),
+        ("%s is gone", ("EUR\n12:00:00.000 = up again",), "EUR\n  12:00:00.000 = up again is gone"),
     ],
 )
 def test_a_secret_leaves_a_log_line_as_a_mask(text: str, args: tuple[object, ...], shown: str) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from cmam.config.symbols_file import FILE_BYTES_MAX, SymbolsFileUnreadable, read_symbols_file, text_of
-from cmam.domain.profiles.table import SymbolRow, read_table
+from cmam.config.symbols_file import FILE_BYTES_MAX, SymbolsFileUnreadable, for_spreadsheets, read_symbols_file, text_of
+from cmam.domain.profiles.table import SymbolRow, read_table, write_table
 
 ROWS = (
     SymbolRow(leader_symbol="EURUSD", follower_symbol="EURUSD.b", volume_amount=Fraction(1, 2)),
@@ -71,3 +72,17 @@ def test_a_pipe_without_a_writer_is_an_empty_table(tmp_path: Path) -> None:
     """Nobody waits for a pipe that was left behind."""
     os.mkfifo(tmp_path / "pipe")
     assert read_symbols_file(tmp_path / "pipe").text == ""
+
+
+def test_a_symbol_whose_name_is_a_formula_is_text_in_a_spreadsheet_and_itself_again() -> None:
+    """Brokers name symbols: one could have a spreadsheet fetch an address, and `@ES` came back as an error's name."""
+    rows = tuple(
+        SymbolRow(leader_symbol=name, follower_symbol=name, volume_amount=Fraction(1, 2))
+        for name in ("@ES", '=HYPERLINK("http://x","EURUSD")', "-X", "+X", "EUR-USD", "O'X", "A,=B")
+    )
+    given = for_spreadsheets(write_table(rows))
+    for cells in csv.reader(given.splitlines()):
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    for data in (given, given.replace("\n", "\r\n")):
+        found = text_of(data.encode(), "x")
+        assert read_table(found.text, delimiter=found.delimiter).rows == rows

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from cmam.credentials import loopback
 from cmam.credentials.loopback import Loopback, LoopbackRefused, listens_here
 from tests.waiting import PATIENCE_S
 
@@ -139,3 +140,38 @@ def test_only_plain_loopback_redirects_are_listened_for() -> None:
     assert listens_here("http://localhost:1/")
     assert not listens_here("https://127.0.0.1:5081/callback")
     assert not listens_here("https://example.org/callback")
+
+
+def test_who_goes_on_sending_keeps_the_answer_out_for_a_moment_only(
+    redirect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any process of this machine can knock: a byte now and then was waited for as long as it came."""
+    monkeypatch.setattr(loopback, "VISITOR_S", 0.3)
+    port = urlsplit(redirect).port or 0
+    with (
+        Loopback(redirect) as listener,
+        socket.create_connection(("127.0.0.1", port)) as slow,
+        ThreadPoolExecutor() as pool,
+    ):
+        slow.sendall(b"GET /callback?code=")
+        slow.settimeout(0.05)
+        sending = pool.submit(_send_until_hung_up_on, slow)
+        visit = pool.submit(_visit, redirect, "/callback?code=real")
+        assert listener.wait(time.monotonic, seconds=2 * PATIENCE_S) == {"code": "real"}
+        assert visit.result()[0] == 200
+        assert sending.result()
+
+
+def _send_until_hung_up_on(slow: socket.socket) -> bool:
+    """Send a byte at a time; whether the other side ended it, and not our patience."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        try:
+            slow.sendall(b"x")
+            if not slow.recv(1):
+                return True
+        except TimeoutError:
+            continue
+        except OSError:
+            return True
+    return False

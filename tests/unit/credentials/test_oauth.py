@@ -238,5 +238,6 @@ class TestConsent:
         challenge = new_challenge()
         assert code_from(f"{REDIRECT}?code=x&state={challenge.state}", challenge).reveal() == "x"
         assert code_from(f"{REDIRECT}?code=x", challenge).reveal() == "x"
-        with pytest.raises(OAuthRefused, match="another question"):
-            code_from(f"{REDIRECT}?code=x&state=other", challenge)
+        for other in ("other", "ötherwise", "%C3%B6", "\udc9b"):
+            with pytest.raises(OAuthRefused, match="another question"):
+                code_from(f"{REDIRECT}?code=x&state={other}", challenge)

@@ -344,6 +344,23 @@ class TestKeyring:
         with pytest.raises(SecretsRefused, match=r"cannot be used \(NoKeyringError\)"):
             KeyringEntry("home", Ring(broken=True)).probe()
 
+    def test_settings_that_others_can_write_send_no_secrets_out_of_a_ring(
+        self, vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They name the host and the authority that it is trusted by: who writes them is given the tokens."""
+        home, ring = Home(tmp_path / "home"), Ring()
+        home.prepare()
+        monkeypatch.setattr(secrets_file, "desktop_ring", lambda: ring)
+        open_secrets(home, "keyring").update(lambda _: vault)
+        home.settings.write_text("")
+        for path, closed in ((home.root, 0o755), (home.settings, 0o644)):
+            for mode in (0o020, 0o002):
+                path.chmod(closed | mode)
+                with pytest.raises(SecretsRefused, match=f"run: chmod go-w {path}"):
+                    open_secrets(home, "keyring")
+            path.chmod(closed)
+            assert open_secrets(home, "keyring").load() == vault
+
     def test_moving_keeps_everything_or_stays(
         self, vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -548,3 +549,32 @@ def test_a_log_that_somebody_reads_is_not_archived(tmp_path: Path) -> None:
         reader.communicate(b"")
     assert {path.name for path in home.iterdir()} - set(before) <= {"archive", "events.db-wal", "events.db-shm"}
     assert archive(home, T0).last == 21
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON stored_events BEGIN DELETE FROM stored_events WHERE rowid = new.rowid; END",
+        "ALTER TABLE stored_events RENAME TO hidden; CREATE VIEW stored_events AS SELECT rowid, * FROM hidden LIMIT 5",
+    ],
+)
+def test_what_writes_or_shows_other_records_is_in_no_log_of_ours(tmp_path: Path, script: str) -> None:
+    """The chain covers records alone: a backup kept where others write could carry what changes them after they were
+    verified, and was restored with it."""
+    home = tmp_path / "home"
+    log = EventLog.open(home)
+    log.append(facts(20))
+    backup(home, tmp_path / "copy.db")
+    log.close()
+    for place in (tmp_path / "copy.db", home / FILE_NAME):
+        with closing(sqlite3.connect(place)) as connection:
+            connection.executescript(script)
+    for use in (
+        lambda: EventLog.read_file(tmp_path / "copy.db"),
+        lambda: restore(tmp_path / "new", tmp_path / "copy.db", T0),
+        lambda: EventLog.open(home),
+        lambda: EventLog.read_only(home),
+    ):
+        with pytest.raises(StoreBroken, match="which no cmam makes"):
+            use()
+    assert not (tmp_path / "new" / FILE_NAME).exists()

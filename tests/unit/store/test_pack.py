@@ -175,7 +175,14 @@ def _seal(lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "hello\n", '{"format": "other"}\n', '{"format":"cmam evidence 2","head":"x"}\n']
+    "content",
+    [
+        "",
+        "hello\n",
+        '{"format": "other"}\n',
+        '{"format":"cmam evidence 2","head":"x"}\n',
+        pytest.param('{"format":' + "[" * 100_000, id="brackets"),
+    ],
 )
 def test_what_is_no_pack_is_said_so(tmp_path: Path, content: str) -> None:
     """A wrong file is not a broken log."""
@@ -193,12 +200,13 @@ def test_a_pipe_without_a_writer_is_no_pack_and_a_device_not_read(tmp_path: Path
         verify_pack(Path("/dev/zero"))
 
 
-def test_a_line_of_garbage_is_named(audit: Audit, tmp_path: Path) -> None:
+@pytest.mark.parametrize("garbage", ["{garbage", pytest.param('{"x":' * 100_000, id="brackets")])
+def test_a_line_of_garbage_is_named(audit: Audit, tmp_path: Path, garbage: str) -> None:
     """The line is named; nothing is guessed."""
     path = tmp_path / "all.pack"
     export_pack(audit, path)
     lines = path.read_text().splitlines(keepends=True)
-    lines.insert(40, "{garbage\n")
+    lines.insert(40, f"{garbage}\n")
     path.write_text("".join(lines))
     with pytest.raises(StoreBroken, match="Line 41"):
         verify_pack(path)

@@ -221,6 +221,14 @@ def test_a_file_that_sqlite_cannot_look_through_is_broken(tmp_path: Path) -> Non
     assert found.findings[0].fault is Fault.FILE
 
 
+@pytest.mark.parametrize("state", ["{0}", '{{"data":{0}}}'])
+def test_a_record_of_brackets_is_named(state: str) -> None:
+    """A log is given by somebody: what no parser follows to its end is a finding like any other garbage."""
+    brackets = "[" * 100_000
+    result = _after(f"UPDATE stored_events SET state = '{state.format(brackets)}' WHERE rowid = 18")
+    assert (result.findings[0].fault, result.findings[0].position) == (Fault.DAMAGED, 18)
+
+
 def test_what_is_no_head_is_repeated_in_moderation() -> None:
     """Who names the store where a head was to be named wants the sentence, not the store."""
     with pytest.raises(ValueError, match="expected a head such as") as refused:
