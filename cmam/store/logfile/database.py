@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from eventsourcing.persistence import PersistenceError
 
-from cmam.config.files import refusal
+from cmam.config.files import refusal, sync_folder
 from cmam.store.errors import (
     StoreBroken,
     StoreDamaged,
@@ -129,6 +129,7 @@ def open_for_writing(path: Path, durability: Durability) -> LogRecorder:
         _check_format(connection, path)
         _write_ahead(connection, path)
         connection.execute(f"PRAGMA synchronous={durability.synchronous}")
+        connection.execute("PRAGMA fullfsync=1")  # what `config.files.sync` does: macOS alone knows it
         connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES_KEPT}").fetchone()
         connection.execute("PRAGMA wal_autocheckpoint=0")  # an automatic one would run inside somebody's commit
         connection.execute(f"PRAGMA busy_timeout={int(LOCK_TIMEOUT_S * 1000)}")
@@ -428,15 +429,6 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
     if written > FORMAT:
         raise StoreNewer(path, f"the file has format {written}", f"formats up to {FORMAT}")
     connection.execute(f"SELECT rowid, originator_id, originator_version, topic, state FROM {TABLE} LIMIT 0")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a new name in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def is_integrity_error(error: BaseException) -> bool:

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import msgspec
 
+from cmam.config.files import sync_folder
 from cmam.domain.operating.registry import APP
 from cmam.store.auditing.audit import verify_log
 from cmam.store.errors import StoreBroken, StoreDamaged, StoreError, StoreMissing, StoreUnavailable
 from cmam.store.logfile import database
 from cmam.store.logfile.chain import LogHead, checkpoint
-from cmam.store.logfile.database import FILE_NAME, TABLE, exchanged, explain, is_store, sync_folder
+from cmam.store.logfile.database import FILE_NAME, TABLE, exchanged, explain, is_store
 from cmam.store.logfile.files import new_file
 from cmam.store.logfile.lock import LOCK_NAME
 from cmam.store.logfile.log import EventLog

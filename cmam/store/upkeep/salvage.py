@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmam.config.files import sync_folder
 from cmam.domain.events import (
     AccountPaused,
     FlattenRequested,
@@ -144,7 +145,7 @@ def put_in_place(home: Path, path: Path) -> Path:
             if found.exists():
                 found.rename(kept.with_name(kept.name + part))
         whole.rename(source)
-        database.sync_folder(home)
+        sync_folder(home)
     return kept
 
 
