@@ -121,8 +121,10 @@ def open_for_writing(path: Path, durability: Durability) -> LogRecorder:
     """Open the file for its one writer, making it where there is none."""
     if not path.exists():
         _refuse_what_is_elsewhere(path)
-        _put_aside(path)
+        put_aside(path)
         _create(path)
+    elif is_store(path) and not is_written_ahead(path):
+        put_aside(path)
     _check_file(path)
     try:
         connection = _connect(path, "rw")
@@ -217,9 +219,17 @@ def beside(path: Path, ending: str) -> Path:
     return real.with_name(real.name + ending)
 
 
-def _put_aside(path: Path) -> None:
-    """Keep the pages that a deleted log left beside it, out of the way: SQLite would write them into the new file."""
-    wal, index = (path.with_name(path.name + ending) for ending in ("-wal", "-shm"))
+def following(path: Path) -> Path:
+    """Where the file lies that is to go on from a log while that is archived."""
+    return path.resolve().with_name(f"{FILE_NAME}.next")
+
+
+def put_aside(path: Path) -> None:
+    """Keep the pages that a deleted log left beside it, out of the way: SQLite would write them into the new file.
+
+    They are none of a backup's either, which is not written ahead.
+    """
+    wal, index = (beside(path, ending) for ending in ("-wal", "-shm"))
     if _has_content(wal):
         wal.replace(wal.with_name(f"{wal.name}.left"))
     for left in (wal, index):  # as an orderly end leaves them; the index is made anew for any write-ahead log
