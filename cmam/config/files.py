@@ -6,14 +6,19 @@ Used for settings and for secrets. Must not know what stands in them. And why a 
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
 import pwd
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+
+_FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+"""What macOS calls it to have the drive write down what it took; nothing elsewhere, where `fsync` does."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -33,7 +38,7 @@ def write_whole(path: Path, content: bytes) -> None:
         try:
             os.fchmod(descriptor, PRIVATE_FILE)  # whatever the umask says
             _write_all(descriptor, content)
-            os.fsync(descriptor)
+            sync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(beside, path)
@@ -41,7 +46,7 @@ def write_whole(path: Path, content: bytes) -> None:
         beside.unlink(missing_ok=True)
         error.filename = error.filename or str(path)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
@@ -50,10 +55,24 @@ def _write_all(descriptor: int, content: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _sync_folder(folder: Path) -> None:
+def sync(descriptor: int) -> None:
+    """Have what was written survive a power cut: on the disk, and not only on its way there.
+
+    macOS hands it to the drive at an `fsync`, which keeps it for later in a memory of its own; there is another call
+    that has the drive write it down. A file system of another kind does not know that one.
+    """
+    if _FULL_SYNC is not None:
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, _FULL_SYNC)
+            return
+    os.fsync(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder, new and old, survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)
 

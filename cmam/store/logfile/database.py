@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from eventsourcing.persistence import PersistenceError
 
-from cmam.config.files import refusal
+from cmam.config.files import refusal, sync_folder
 from cmam.store.errors import (
     StoreBroken,
     StoreDamaged,
@@ -121,14 +121,17 @@ def open_for_writing(path: Path, durability: Durability) -> LogRecorder:
     """Open the file for its one writer, making it where there is none."""
     if not path.exists():
         _refuse_what_is_elsewhere(path)
-        _put_aside(path)
+        put_aside(path)
         _create(path)
+    elif is_store(path) and not is_written_ahead(path):
+        put_aside(path)
     _check_file(path)
     try:
         connection = _connect(path, "rw")
         _check_format(connection, path)
         _write_ahead(connection, path)
         connection.execute(f"PRAGMA synchronous={durability.synchronous}")
+        connection.execute("PRAGMA fullfsync=1")  # what `config.files.sync` does: macOS alone knows it
         connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES_KEPT}").fetchone()
         connection.execute("PRAGMA wal_autocheckpoint=0")  # an automatic one would run inside somebody's commit
         connection.execute(f"PRAGMA busy_timeout={int(LOCK_TIMEOUT_S * 1000)}")
@@ -216,9 +219,17 @@ def beside(path: Path, ending: str) -> Path:
     return real.with_name(real.name + ending)
 
 
-def _put_aside(path: Path) -> None:
-    """Keep the pages that a deleted log left beside it, out of the way: SQLite would write them into the new file."""
-    wal, index = (path.with_name(path.name + ending) for ending in ("-wal", "-shm"))
+def following(path: Path) -> Path:
+    """Where the file lies that is to go on from a log while that is archived."""
+    return path.resolve().with_name(f"{FILE_NAME}.next")
+
+
+def put_aside(path: Path) -> None:
+    """Keep the pages that a deleted log left beside it, out of the way: SQLite would write them into the new file.
+
+    They are none of a backup's either, which is not written ahead.
+    """
+    wal, index = (beside(path, ending) for ending in ("-wal", "-shm"))
     if _has_content(wal):
         wal.replace(wal.with_name(f"{wal.name}.left"))
     for left in (wal, index):  # as an orderly end leaves them; the index is made anew for any write-ahead log
@@ -434,15 +445,6 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
             "than were recorded. Use another copy of this log, or find out whose it is and DROP it."
         )
     connection.execute(f"SELECT rowid, originator_id, originator_version, topic, state FROM {TABLE} LIMIT 0")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a new name in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def is_integrity_error(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from cmam.store.logfile import database
+from cmam.config.files import sync_folder
 
 
 class FilePlace:
@@ -52,4 +52,4 @@ def write_anew(connection: sqlite3.Connection, path: Path) -> None:
     with closing(sqlite3.connect(fresh, isolation_level=None)) as target:
         connection.backup(target)
     fresh.rename(path)
-    database.sync_folder(path.parent)
+    sync_folder(path.parent)

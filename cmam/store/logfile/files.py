@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cmam.config.files import sync, sync_folder
 from cmam.store.errors import StoreUnavailable
-from cmam.store.logfile.database import is_store, remove_with_parts, sync_folder
+from cmam.store.logfile.database import is_store, remove_with_parts
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def new_file(path: Path, *, over_store: bool = False) -> Iterator[Path]:
         os.close(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600))
         yield fresh
         with fresh.open("rb") as file:
-            os.fsync(file.fileno())
+            sync(file.fileno())
         fresh.replace(path)
         sync_folder(path.parent)
     except OSError as error:

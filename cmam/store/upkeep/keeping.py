@@ -15,12 +15,13 @@ from pathlib import Path
 
 import msgspec
 
+from cmam.config.files import sync_folder
 from cmam.domain.operating.registry import APP
 from cmam.store.auditing.audit import verify_log
 from cmam.store.errors import StoreBroken, StoreDamaged, StoreError, StoreMissing, StoreUnavailable
 from cmam.store.logfile import database
 from cmam.store.logfile.chain import LogHead, checkpoint
-from cmam.store.logfile.database import FILE_NAME, TABLE, exchanged, explain, is_store, sync_folder
+from cmam.store.logfile.database import FILE_NAME, TABLE, exchanged, explain, is_store
 from cmam.store.logfile.files import new_file
 from cmam.store.logfile.lock import LOCK_NAME
 from cmam.store.logfile.log import EventLog
@@ -197,6 +198,8 @@ def restore(home: Path, path: Path, now_us: int, *, replace: bool = False) -> Re
                 note_restore(restored, result.head.position, now_us)
                 _make_one_file(restored.connection, fresh)
     aside = _move_aside(place) if place.exists() else None
+    database.put_aside(place)
+    sync_folder(home)  # what is of the old log has gone from here before the new one comes
     exchanged(place).replace(place)
     place.chmod(0o600)
     sync_folder(home)
@@ -230,13 +233,10 @@ def _move_aside(place: Path) -> Path:
     number = 1
     while (aside := place.with_name(f"{place.name}.replaced-{number}")).exists():
         number += 1
-    for part in WAL_PARTS:  # what a damaged log had not yet folded back belongs to it
-        beside = place.with_name(place.name + part)
-        if beside.exists() and part == "-wal" and beside.stat().st_size:
-            beside.replace(aside.with_name(aside.name + part))
-        else:
-            beside.unlink(missing_ok=True)
-    place.replace(aside)
+    place.replace(aside)  # before what it has not yet folded back: without that it would look whole
+    wal = place.with_name(f"{place.name}-wal")
+    if wal.exists() and wal.stat().st_size:
+        wal.replace(aside.with_name(f"{aside.name}-wal"))
     return aside
 
 
@@ -260,7 +260,7 @@ def archive(home: Path, now_us: int) -> Archived:
     leaves either the old file in its place, or the new one with the old in `archive`.
     """
     place = (home / FILE_NAME).resolve()  # a link of that name goes on leading there
-    following = place.with_name(f"{FILE_NAME}.next")
+    following = database.following(place)
     with closing(EventLog.open(home)) as log:
         first = first_position(log.connection, place)
         if log.position() == 0 or log.position() == first:
@@ -277,7 +277,8 @@ def archive(home: Path, now_us: int) -> Archived:
         _close_for_good(place)
     _link(place, part)
     folder = part.parent
-    sync_folder(folder)
+    for each in (folder, home, place.parent):  # the old file has its name, and nothing beside it, before the new comes
+        sync_folder(each)
     following.replace(place)
     sync_folder(place.parent)
     part.chmod(0o400)

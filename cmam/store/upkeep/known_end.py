@@ -16,7 +16,7 @@ from pathlib import Path
 from cmam.clock import SECOND_US, Clock
 from cmam.config.files import write_whole
 from cmam.domain.events import LogRestored
-from cmam.store.logfile.database import FILE_NAME, TABLE, connect_to_read, is_written_ahead
+from cmam.store.logfile.database import FILE_NAME, TABLE, connect_to_read, following, is_written_ahead
 from cmam.store.logfile.log import EventLog
 from cmam.store.records.envelope import Pending, record_hash
 
@@ -34,10 +34,10 @@ _LAST = f"SELECT rowid, originator_id, originator_version, topic, state FROM {TA
 def is_copy(home: Path) -> bool:
     """Whether a file stands in the place of the log that no cmam has gone on with: a backup, or what was salvaged.
 
-    To be asked before it is opened for writing.
+    To be asked before it is opened for writing. A log that was being archived when that was ended looks like one.
     """
     place = home / FILE_NAME
-    return place.is_file() and not is_written_ahead(place)
+    return place.is_file() and not is_written_ahead(place) and not following(place).exists()
 
 
 def is_known(home: Path) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cmam.store.logfile.database import Durability
+from cmam.store.logfile.database import FILE_NAME, Durability, following, remove_with_parts
 from cmam.store.logfile.log import EventLog
 from cmam.store.past.beginning import has_snapshots
 from cmam.store.past.together import LONG
@@ -35,6 +35,7 @@ def open_to_go_on(
         if not is_backed and log.position() >= LONG:
             on_long(log.position())
         check_tail(log, is_known=is_backed)
+        remove_with_parts(following(home / FILE_NAME))  # of an archive that was ended: it is begun anew
         return log, settle_end(home, log, now_us, is_copy=is_put_back)
     except BaseException:
         log.close()

@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmam.config.files import sync_folder
 from cmam.domain.events import (
     AccountPaused,
     FlattenRequested,
@@ -143,8 +144,9 @@ def put_in_place(home: Path, path: Path) -> Path:
             found = source.with_name(source.name + part)
             if found.exists():
                 found.rename(kept.with_name(kept.name + part))
+        sync_folder(home)  # what is of the damaged one has gone from here before the whole one comes
         whole.rename(source)
-        database.sync_folder(home)
+        sync_folder(home)
     return kept
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Callable
@@ -93,6 +94,19 @@ def test_bytes_and_name_are_forced_to_disk_in_that_order(path: Path, monkeypatch
     monkeypatch.setattr(files.os, "replace", replace)
     write_whole(path, NEW)
     assert calls == ["file", "rename", "folder"]
+
+
+@pytest.mark.parametrize(("command", "left"), [(fcntl.F_GETFD, []), (-1, ["file"])], ids=["known", "unknown"])
+def test_a_drive_that_keeps_bytes_for_later_is_told_not_to(
+    path: Path, monkeypatch: pytest.MonkeyPatch, command: int, left: list[str]
+) -> None:
+    """By the call of a system that has one; where the file system does not know it, by the one of all others."""
+    calls: list[str] = []
+    monkeypatch.setattr(files, "_FULL_SYNC", command)
+    monkeypatch.setattr(files.os, "fsync", lambda _: calls.append("file"))
+    with path.open("rb") as file:
+        files.sync(file.fileno())
+    assert calls == left
 
 
 def test_short_writes_are_continued(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

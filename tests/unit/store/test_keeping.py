@@ -28,6 +28,7 @@ from cmam.store.projection.views_file import VIEWS_NAME, views_position
 from cmam.store.records.envelope import Pending
 from cmam.store.upkeep.growth import growth
 from cmam.store.upkeep.keeping import archive, backup, restore
+from cmam.store.upkeep.opening import open_to_go_on
 from cmam.store.upkeep.salvage import put_in_place, salvage
 
 from .facts import T0, facts
@@ -273,7 +274,7 @@ def test_an_empty_log_or_one_just_archived_is_not_archived(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("at", ["linked", "begun"])
 def test_a_crash_in_the_middle_of_archiving_leaves_a_log_that_goes_on(tmp_path: Path, at: str) -> None:
-    """Before the new file has its name, the old one is still in place; a second try does it."""
+    """Before the new file has its name, the old one is still in place, and no copy put there; a second try does it."""
     home = a_home(tmp_path)
     with pytest.MonkeyPatch.context() as patch:
 
@@ -286,8 +287,11 @@ def test_a_crash_in_the_middle_of_archiving_leaves_a_log_that_goes_on(tmp_path: 
             patch.setattr("cmam.store.upkeep.keeping._link", fall)
         with pytest.raises(KeyboardInterrupt):
             archive(home, T0)
-    with closing(EventLog.open(home)) as log:
+    log, lost = open_to_go_on(home, T0)
+    with closing(log):
+        assert lost == ""
         assert log.append(facts(1, after=20)) == 22
+    assert not (home / "events.db.next").exists()
     done = archive(home, T0)
     assert (done.first, done.last) == (1, 23)
     with closing(EventLog.read_only(home)) as log:
@@ -484,6 +488,60 @@ def test_an_exchange_that_was_ended_between_its_renames_is_told(tmp_path: Path) 
     (home / "events.db.whole").rename(home / "events.db")
     with closing(EventLog.open(home)) as log:
         assert log.append(facts(1, after=21)) == 22
+
+
+def killed_home(folder: Path) -> Path:
+    """A home whose cmam was killed: its last records are in the write-ahead log alone."""
+    lived, home = a_home(folder / "lived"), folder / "home"
+    with closing(EventLog.open(lived)) as log:
+        log.append(facts(30, after=20))
+        shutil.copytree(lived, home)
+    return home
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["restored", "copied"])
+def test_what_a_deleted_log_left_beside_it_is_not_written_into_its_backup(tmp_path: Path, by_hand: bool) -> None:
+    """Its write-ahead log is kept under another name: the pages in it are those of another file."""
+    home = killed_home(tmp_path)
+    left = (home / "events.db-wal").read_bytes()
+    backup(a_home(tmp_path / "other", 8), tmp_path / "copy.db")
+    (home / "events.db").unlink()
+    if by_hand:
+        shutil.copyfile(tmp_path / "copy.db", home / "events.db")
+    else:
+        restore(home, tmp_path / "copy.db", T0)
+    with closing(open_to_go_on(home, T0)[0]) as log:
+        assert verify_log(log).is_whole
+        assert log.position() == 9
+    assert (home / "events.db-wal.left").read_bytes() == left
+
+
+@pytest.mark.parametrize("lacks", ["events.db", "events.db-wal"])
+def test_a_restore_that_is_ended_in_the_middle_leaves_no_log_without_its_last_records(
+    tmp_path: Path, lacks: str
+) -> None:
+    """What has not got its name aside yet is the log with all that is its, or nothing that could be started on."""
+    home = killed_home(tmp_path)
+    backup(home, tmp_path / "copy.db")
+
+    def fall(source: Path, target: Path) -> Path:
+        if source.name == lacks:
+            raise KeyboardInterrupt
+        return real(source, target)
+
+    real = Path.replace
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "replace", fall)
+        with pytest.raises(KeyboardInterrupt):
+            restore(home, tmp_path / "copy.db", T0, replace=True)
+    if (home / "events.db").exists():
+        with closing(EventLog.open(home)) as log:
+            assert log.position() == 50
+    else:
+        (home / "events.db.whole").rename(home / "events.db")  # as is asked for
+        with closing(open_to_go_on(home, T0)[0]) as log:
+            assert verify_log(log).is_whole
+            assert log.position() == 51
 
 
 def test_a_linked_log_is_archived_where_it_lies(tmp_path: Path) -> None:

@@ -39,6 +39,16 @@ def test_what_is_appended_is_read_back_with_all_that_stood_beside_it() -> None:
     assert found.event == effect.event
 
 
+@pytest.mark.parametrize(("durability", "number"), [("full", 2), ("normal", 1), ("none", 0)])
+def test_a_writer_has_the_disk_write_down_as_much_as_was_asked_for(
+    tmp_path: Path, durability: str, number: int
+) -> None:
+    """By the numbers that SQLite has for it; where a drive keeps bytes for later, it is told not to (macOS)."""
+    with closing(EventLog.open(tmp_path, durability=durability)) as log:
+        found = [log.connection.execute(f"PRAGMA {name}").fetchone() for name in ("synchronous", "fullfsync")]
+    assert found == [(number,), (1,)]
+
+
 def test_a_stream_is_read_in_order_across_pages() -> None:
     """Reading one stream passes over the others and does not stop at the end of a page."""
     log = a_log_of(facts(1_200), facts(3, "account:2"), facts(10, after=1_200))
