@@ -126,7 +126,7 @@ def test_a_later_look_shows_its_arithmetic_in_every_volume_mode() -> None:
 
 def test_an_open_that_waited_in_vain_counts_as_skipped() -> None:
     """What came of an open that waited stands with its decision: in lists and totals it was no copy, and why. One whose
-    price or stop came was a copy."""
+    price or stop came was a copy, of as much as its copy."""
     by_risk = {"volume.mode": "risk_percent", "volume.basis": "units"}
     better = {"volume.basis": "units", "wait_for_better": "5", "max_age": "4s"}
     cases = [
@@ -149,6 +149,10 @@ def test_an_open_that_waited_in_vain_counts_as_skipped() -> None:
         "not better": ("skip", "not_better", "better"),
         "better": ("copy", None, "better"),
     }
+    (copied,) = (line for line in audit.copies() if line["profile"] == "better")
+    volumes = {name: line["volume"] for name, line in opens.items()}
+    assert volumes == {"no stop": "0.00", "not better": "0.00", "better": copied["volume"]}
+    assert copied["volume"] != "0.00"
     assert [line["profile"] for line in audit.decisions(Filters(reason="no_stop"))] == ["no stop"]
     for line in totals(audit, by=("profile",)):
         skips = {} if line["profile"] == "better" else {str(opens[line["profile"]]["reason"]): 1}

@@ -76,7 +76,7 @@ def read_ticks(lines: Iterable[str], name: str = "ticks", into: Recordings | Non
     reader = csv.reader(chain((first,), lines), skipinitialspace=True, delimiter=delimiter)
     try:
         head = next(reader, [])
-        places = {column: place for place, column in enumerate(head)}
+        places = {column.strip().lower(): place for place, column in enumerate(head)}
         missing = set(COLUMNS) - set(places)
         if missing:
             raise TickFileError(

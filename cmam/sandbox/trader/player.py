@@ -145,7 +145,7 @@ def _row(line: int, raw: Mapping[Any, Any]) -> Row:
     if trailing not in _YES:
         raise BadStep(f"expected yes or no for trailing, found {trailing!r}")
     step = Step(
-        action=fields.get("action", ""),
+        action=fields.get("action", "").lower(),
         ref=fields.get("ref", ""),
         symbol=fields.get("symbol", ""),
         side=fields.get("side", "").lower(),

@@ -329,7 +329,8 @@ class _Rows:
                 views.table(table).upsert_all(same, pk=schema.TABLES[table].key, batch_size=500)
         if self._answers:
             which = "change = ? AND follower = ? AND link = ? AND wait = coalesce(?, wait) AND verdict = 'copy'"
-            sql = f"UPDATE {schema.DECISIONS} SET verdict = ?, reason = ? WHERE {which}"
+            volume = "CASE WHEN CAST(volume AS REAL) = 0 THEN ? ELSE volume END"  # a turn's is what it closes
+            sql = f"UPDATE {schema.DECISIONS} SET verdict = ?, reason = ?, volume = {volume} WHERE {which}"
             views.conn.executemany(sql, self._answers)
         if self._fills:
             filled = "CASE WHEN CAST(filled AS REAL) < CAST(?2 AS REAL) THEN ?2 ELSE filled END"

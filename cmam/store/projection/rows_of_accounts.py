@@ -63,8 +63,8 @@ NOTED = (
 )
 """Facts that are listed as they are."""
 
-Answer = tuple[str, str | None, str, int, str, str | None]
-"""A verdict and its reason; of which change, follower and link, and what was waited for, None for whatever it was."""
+Answer = tuple[str, str | None, str, str, int, str, str | None]
+"""A verdict, its reason, its volume; of which change, follower and link, and what was waited for, None for any."""
 
 
 def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
@@ -102,21 +102,24 @@ def changes_of_account(step: AccountStep, store: str) -> Iterator[Change]:
 
 
 def answered_by(step: AccountStep) -> Answer | None:
-    """What a decision that let an open or an add wait comes to: nothing was copied, and why; only the tables know it.
+    """What a decision that let an open or an add wait comes to: how much was asked for, or that nothing was copied, and
+    why; only the tables know it.
 
     What was asked for, refused and then given up was copied, and its end is its copy's. What ends while it waits, as
     where its leader closes, had nothing to copy any more.
     """
-    event = step.record.event
+    event, follower = step.record.event, int(step.after.account)
     if isinstance(event, CopyFinished):
         copy = step.before.copies.get((event.link, event.source))
         if copy is None or copy.change is None or not never_asked(step.before, copy):
             return None
-        return Verdict.NONE.value, event.reason.value, copy.change.key, int(step.after.account), event.link, None
-    if not isinstance(event, AttemptDecided) or event.verdict is Verdict.COPY or not event.wait.is_unasked:
+        verdict, reason, volume = Verdict.NONE.value, event.reason.value, units_text(0)
+        return verdict, reason, volume, copy.change.key, follower, event.link, None
+    if not isinstance(event, AttemptDecided) or not event.wait.is_unasked:
         return None
-    reason = event.reason.value if event.reason is not None else None
-    return event.verdict.value, reason, event.change, int(step.after.account), event.link, event.wait.value
+    because = event.reason.value if event.reason is not None else None
+    volume = units_text(event.volume)
+    return event.verdict.value, because, volume, event.change, follower, event.link, event.wait.value
 
 
 def healed_by(step: AccountStep) -> AlertHealed | None:

@@ -98,6 +98,14 @@ def test_a_space_behind_a_comma_is_no_part_of_a_name() -> None:
     assert read_ticks(TICKS.replace(",", ", ").splitlines()) == read_ticks(TICKS.splitlines())
 
 
+def test_columns_may_be_written_large() -> None:
+    """As exports and spreadsheets have them, and as files of trades may; a comma or not."""
+    small, *rows = TICKS.splitlines()
+    for head in (small.upper(), small.title().replace(",", " , ")):
+        assert read_ticks([head, *rows]) == read_ticks([small, *rows])
+    assert read_ticks([line.replace(",", ";") for line in (small.title(), *rows)]) == read_ticks([small, *rows])
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

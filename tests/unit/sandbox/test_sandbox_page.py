@@ -58,6 +58,8 @@ def test_every_column_of_a_played_file_is_on_the_page_and_the_example_is_right(p
     assert len(rows) == 4
     for sign in (";", "\t"):
         assert player.read("\ufeff" + example.replace(",", sign).replace(".", ",").replace("\n", "\r\n")) == rows
+    large = {"at,": "At,", "action": "ACTION", ",buy": ",BUY", ",close": ",Close", ",amend": ",Amend"}
+    assert player.read(re.sub("|".join(large), lambda found: large[found[0]], example)) == rows
 
 
 def test_the_schedule_of_the_page_is_right(page: str, tmp_path: Path) -> None:
