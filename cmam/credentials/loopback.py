@@ -116,6 +116,8 @@ class Loopback:
                 parts = urlsplit(self.path)
                 query = dict(parse_qsl(parts.query))
                 is_ours = parts.path == outer._path and self.headers.get("Host", "") in outer._hosts
+                # Browsers say what an address is asked for as: a page that asks for an image shows nobody that it did.
+                is_ours = is_ours and self.headers.get("Sec-Fetch-Dest", "document") == "document"
                 if not is_ours or len(self.path) > ADDRESS_BYTES_MAX or not {"code", "error"} & set(query):
                     self._page(404, "Nothing here", "cmam waits for the answer of the consent page only.")
                     return

@@ -297,7 +297,9 @@ def _file_handler(file: Path) -> logging.Handler:
     except OSError as error:
         if error.errno not in FULL:
             raise
-    return logging.handlers.RotatingFileHandler(file, maxBytes=5_000_000, backupCount=2, delay=True)
+    return logging.handlers.RotatingFileHandler(
+        file, maxBytes=5_000_000, backupCount=2, delay=True, encoding="utf-8", errors="backslashreplace"
+    )
 
 
 def _end_all(beside: list[Beside]) -> list[str]:

@@ -83,6 +83,19 @@ def test_a_second_signal_leaves_at_once_unless_it_is_the_echo_of_the_first(
     assert codes == left
 
 
+def test_every_line_gets_into_the_log_file_whatever_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a locale that lacks a sign the line with it was lost, and so was one with half a sign in it."""
+    monkeypatch.setattr(io, "text_encoding", lambda named, *_: named or "latin-1")  # of a locale without UTF-8
+    handler = _file_handler(tmp_path / "start.log")
+    lost: list[logging.LogRecord] = []
+    monkeypatch.setattr(handler, "handleError", lost.append)
+    for text in ("● Zürich", "half \ud800"):
+        handler.emit(logging.LogRecord("cmam", logging.INFO, "", 0, text, (), None))
+    handler.close()
+    assert not lost
+    assert (tmp_path / "start.log").read_text("utf-8") == "● Zürich\nhalf \\ud800\n"
+
+
 def test_a_full_disk_without_a_log_file_keeps_no_live_start_from_copying(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,10 +32,10 @@ def listener(redirect: str) -> Iterator[Loopback]:
         yield loopback
 
 
-def _visit(redirect: str, path: str, host: str | None = None) -> tuple[int, str]:
+def _visit(redirect: str, path: str, host: str | None = None, **headers: str) -> tuple[int, str]:
     parts = urlsplit(redirect)
     connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=PATIENCE_S)
-    connection.request("GET", path, headers={"Host": host or parts.netloc})
+    connection.request("GET", path, headers={"Host": host or parts.netloc, **headers})
     response = connection.getresponse()
     return response.status, response.read().decode()
 
@@ -72,6 +72,19 @@ def test_other_visitors_are_sent_away_and_change_nothing(
             assert listener.take() is None
         assert stranger.result()[0] == 404
         visit = pool.submit(_visit, redirect, "/callback?code=real")
+        assert listener.wait(time.monotonic, seconds=10) == {"code": "real"}
+        assert visit.result()[0] == 200
+
+
+def test_what_another_page_asks_for_unseen_is_not_the_answer(listener: Loopback, redirect: str) -> None:
+    """Any page in the same browser could bring a code of its owner's accounts, as the address of an image."""
+    with ThreadPoolExecutor() as pool:
+        for asked_as in ("image", "empty", "iframe"):
+            unseen = pool.submit(_visit, redirect, "/callback?code=x", **{"Sec-Fetch-Dest": asked_as})
+            while not unseen.done():
+                assert listener.take() is None
+            assert unseen.result()[0] == 404
+        visit = pool.submit(_visit, redirect, "/callback?code=real", **{"Sec-Fetch-Dest": "document"})
         assert listener.wait(time.monotonic, seconds=10) == {"code": "real"}
         assert visit.result()[0] == 200
 
