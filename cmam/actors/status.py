@@ -1,6 +1,7 @@
 """What everybody is doing right now: a board that actors write and `status` reads.
 
-One writer per entry, replaced whole and read by reference, so that looking costs the trading nothing.
+One writer per entry, replaced whole and read by reference, so that looking costs the trading nothing. An account may
+come at any moment, so whoever looks at all of something looks at a copy, which is made in one step.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class StatusBoard:
 
     def versions(self) -> dict[AccountId, int]:
         """The newest version of each account's stream."""
-        return {account: view.version for account, view in self._views.items()}
+        return {account: view.version for account, view in self.views().items()}
 
     def views(self) -> dict[AccountId, AccountView]:
         """Every account as it was last believed."""

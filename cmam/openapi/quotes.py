@@ -79,7 +79,7 @@ class QuoteBoard:
         carried = self._feeds.get(account, ())
         if feed in carried:
             return
-        for (known, symbol), quote in list(self._quotes.items()) if carried else ():
+        for (known, symbol), quote in self._quotes.copy().items() if carried else ():  # readers add to it meanwhile
             if known in carried:
                 self._quotes.setdefault((feed, symbol), quote)
         self._feeds[account] = (*carried, feed)

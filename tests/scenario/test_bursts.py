@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cmam.actors import messages as m
 from cmam.domain.events import RequestsBlocked
 from tests.person import LEADER, PERSON_CONNECTION
 from tests.whole import SAME_BROKER, Whole
@@ -81,3 +82,24 @@ def test_a_close_overtakes_a_burst_of_opens(whole: Whole) -> None:
     assert len(held) < TRADES // 2
     whole.run(8)
     assert len(whole.person.holds(SAME_BROKER)) == TRADES
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_what_the_limiter_has_not_taken_yet_leaves_before_the_end(seed: int) -> None:
+    """A person flattens and stops at once, on a busy machine: the closes were recorded, the recorder had nothing more
+    to do, and the line was closed before the limiter had looked at them."""
+    whole = Whole(seed=seed)
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(5)
+    assert len(whole.person.holds(SAME_BROKER)) == 1
+    whole.stepper.rest(m.RECORDER, 60_000)
+    ordered = m.Operate({"command": "flatten", "all": True}, lambda _: None)
+    whole.stepper.directory.tell(m.OPERATOR, ordered)
+    whole.stepper.run_until(lambda: bool(whole.system and whole.system.status().views()[SAME_BROKER].intents), 60_000)
+    whole.stepper.lags.update({name: 200_000 for name in whole.stepper.directory.names() if name.startswith("limiter")})
+    assert whole.system is not None
+    assert whole.system.stop() == 0
+    whole.run(1)
+    assert whole.person.holds(SAME_BROKER) == []
+    assert whole.stepper.failures == []

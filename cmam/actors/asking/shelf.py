@@ -82,7 +82,7 @@ class SpecShelf:
 
     def stop_seeking(self, account: AccountId) -> None:
         """Nothing is answered any more that an account has asked for."""
-        for family, (seeker, _) in list(self._seekers.items()):
+        for family, (seeker, _) in self._seekers.copy().items():
             if seeker == account:
                 self._seekers.pop(family, None)
                 for missed in [key for key in list(self._missed_us) if key[0] == family]:
@@ -111,7 +111,7 @@ class SpecShelf:
 
     def give_up(self, account: AccountId) -> None:
         """An account reads no longer, whatever it has read."""
-        for family, reader in list(self._readers.items()):
+        for family, reader in self._readers.copy().items():
             if reader == account:
                 self._readers.pop(family, None)
 

@@ -2,19 +2,26 @@
 
 The supervisor looks once a second, reminded by the timer. Where it looks no more, one of the two is dead or stuck, and
 so is everything that hangs on reminders: back-offs, heartbeats, guards. Nobody can replace them, so the process ends
-with a sentence, and whatever started it starts it again.
+with a sentence, and whatever started it starts it again. It also says when all of cmam stood still.
 """
 
 from __future__ import annotations
+
+import logging
 
 from cmam.actors.care.supervisor import SupervisorActor
 from cmam.actors.threads.runtime import SUPERVISOR, Directory
 from cmam.clock import SECOND_US, Clock
 
+log = logging.getLogger(__name__)
+
 SPAN_MAX_US = SECOND_US
 """What one look counts at most: a machine that slept stopped the watcher as well."""
 BLIND_US = 30 * SECOND_US
 """So long without a look of the supervisor's, and the process ends."""
+
+STILL_US = 10 * SECOND_US
+"""So long between two calls, and nothing of cmam ran: it is said, since lines are lost and opens too old after it."""
 
 
 class Vigil:
@@ -30,7 +37,11 @@ class Vigil:
     def look(self) -> str:
         """Why the system cannot go on, or nothing."""
         now = self._clock.monotonic()
-        span_us, self._last_us = min(now - self._last_us, SPAN_MAX_US), now
+        span_us, self._last_us = now - self._last_us, now
+        if span_us >= STILL_US:
+            what = "this machine slept, had stopped it, or had no time for it"
+            log.warning("= cmam stood still for %d s: %s; it looks up what it has missed", span_us // SECOND_US, what)
+        span_us = min(span_us, SPAN_MAX_US)
         supervisor = self._directory.actor(SUPERVISOR)
         if not isinstance(supervisor, SupervisorActor):
             return ""

@@ -101,6 +101,10 @@ class Ending:
         actor = self._directory.actor(m.RECORDER)
         return actor if isinstance(actor, RecorderActor) else None
 
+    def _is_busy(self, name: str) -> bool:
+        actor = self._directory.actor(name)
+        return actor is not None and not actor.is_idle and not actor.actor_stopped.is_set()
+
     def _left_us(self) -> int:
         return max(0, self._ends_us - self._clock.monotonic())
 
@@ -122,9 +126,9 @@ class Ending:
     def _drain(self, limiters: list[str]) -> None:
         """Let what is committed leave, as far as the time allows; the rest is settled by the next start."""
         patience = Latch()
+        way = (m.RECORDER, *limiters)  # the way of a request: whoever is at rest has handed on what those before had
         while self._left_us() > SERVANTS_US:
-            recorder = self._recorder()
-            is_busy = recorder is not None and not recorder.is_idle  # what it commits now leaves after it
+            is_busy = any(self._is_busy(name) for name in way)
             if not is_busy and not any(self._status.read(name).get("waiting") for name in limiters):
                 return
             self._wait(patience, LOOK_US / SECOND_US)

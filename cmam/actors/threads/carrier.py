@@ -126,6 +126,10 @@ class Carrier:
                 return
             self._at = None  # once is enough: whoever makes way again would forget what was parked
 
+    def is_at(self, actor: Any) -> bool:
+        """Whether it runs a turn of this actor, or is about to. From any thread; who is left to a thread is not it."""
+        return self._at is actor
+
     def ring_later(self, bell: SimpleQueue[None], *, is_pressing: bool) -> None:
         """Ring for somebody outside once nothing waits here that goes before the rest. From a turn of this carrier.
 
@@ -279,6 +283,10 @@ class CarriedInbox:
         """Whether nothing waits for this actor. From any thread; it asks nobody else, however many are carried."""
         return not any(self._waiting)
 
+    def is_at_rest(self) -> bool:
+        """Whether nothing waits for this actor, nor was taken for it just now. From any thread."""
+        return not any(self._waiting) and not self._carrier.is_at(self._actor)  # this order: none falls between
+
     def waits_before(self, kind: type) -> bool:
         """Whether a message waits in the lane of this kind, or in one before it."""
         return any(self._waiting[: self._carrier.lane_of(kind) + 1])
@@ -304,6 +312,7 @@ class PatientInbox:
         self._is_pressing = is_pressing
         self._waiting: Envelopes = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()
+        self._is_out = False
 
     def put(self, envelope: Any) -> None:
         self._waiting.append(envelope)  # before its bell: a bell without a message means that it was taken back
@@ -314,9 +323,11 @@ class PatientInbox:
             carrier.ring_later(self._bell, is_pressing=self._is_pressing(envelope.message))
 
     def get(self) -> Any:
-        """Wait for the bell, and take the first message."""
+        """Wait for the bell, and take the first message. Whoever asks for the next is through with the one before."""
         while True:
+            self._is_out = False
             self._bell.get()
+            self._is_out = True  # before it is taken: see `is_at_rest`
             try:
                 return self._waiting.popleft()
             except IndexError:
@@ -332,6 +343,10 @@ class PatientInbox:
     def empty(self) -> bool:
         """Whether nothing waits. From any thread."""
         return not self._waiting
+
+    def is_at_rest(self) -> bool:
+        """Whether nothing waits, and what was taken last is done. From any thread."""
+        return not self._waiting and not self._is_out  # this order: none falls between
 
     def is_rung_for(self) -> bool:
         """Whether the bell has been rung for something that waits. From any thread."""

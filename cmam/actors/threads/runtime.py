@@ -210,8 +210,10 @@ class Watched(pykka.Actor):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it is at nothing and nothing waits for it."""
-        return self.doing is None and self.actor_inbox.empty()
+        """Whether it is at nothing and nothing waits for it; what was taken and is not begun yet is no rest."""
+        inbox = self.actor_inbox
+        is_at_rest = inbox.is_at_rest() if isinstance(inbox, CarriedInbox | PatientInbox) else inbox.empty()
+        return is_at_rest and self.doing is None  # this order: what is begun was taken before
 
     def waits_before(self, message: Any) -> bool:
         """Whether more waits here that is at least as urgent as this message, where some goes before the rest."""

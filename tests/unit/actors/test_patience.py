@@ -13,7 +13,7 @@ import pytest
 from cmam.actors.recording.recorder import RecorderActor
 from cmam.actors.threads.carrier import Carrier, carried
 from cmam.actors.threads.runtime import Directory, Latch, ThreadRuntime, Watched
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 CLERK = "clerk"
 
@@ -60,6 +60,14 @@ class Clerk(Watched):
             self._done.open()
         else:
             self._heard.append(message)
+
+
+class Interrupted(Clerk):
+    """Writes down, besides, whether it looks idle with each message that it has taken and not begun."""
+
+    def _handle_receive(self, message: Any) -> Any:
+        self._heard.append(self.is_idle)
+        return super()._handle_receive(message)
 
 
 class Decider(Watched):
@@ -110,7 +118,7 @@ class Office:
 @pytest.fixture(autouse=True)
 def _ended() -> Iterator[None]:
     yield
-    for kind in (Clerk, Decider):
+    for kind in (Clerk, Interrupted, Decider):
         for ref in pykka.ActorRegistry.get_by_class(kind):
             ref.stop(block=False)
 
@@ -218,6 +226,21 @@ def test_what_is_not_rung_for_is_no_reason_to_wait() -> None:
     assert (clerk.is_called(), clerk.is_idle) == (False, False)
     go.open()
     assert office.finish() == [1]
+
+
+@pytest.mark.parametrize("carrier", ["", "office"])
+def test_who_has_taken_a_message_is_not_idle_before_it_is_at_it(carrier: str) -> None:
+    """The end of a system waits for those who have something to do: of a thread that was interrupted there it saw
+    neither a message that waits nor one that it is at, and closed the connection before the request came to it."""
+    directory, heard, done = Directory(), [], Latch()
+    ref = ThreadRuntime().start(Interrupted, directory, heard, done, carrier=carrier)
+    ref.tell("first")
+    ref.tell("end")
+    assert done.wait(PATIENCE_S)
+    assert heard == [False, "first", False]
+    actor = directory.actor(CLERK)
+    assert actor is not None
+    until(lambda: actor.is_idle, "it is through")
 
 
 def test_a_turn_that_lasts_holds_no_bell() -> None:

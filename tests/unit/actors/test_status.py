@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -203,3 +204,24 @@ def test_copies_that_nobody_manages_any_more_are_named(ended: Event, state: str,
     ending = {key: replace(copy, goal=replace(copy.goal, target_numerator=0)) for key, copy in copies.items()}
     assert not unmanaged(registry, {view.account: replace(view, copies=ending)})
     assert not unmanaged(registry, {view.account: replace(view, positions={})}), "it is gone at the broker"
+
+
+def test_who_comes_while_all_are_looked_at_ends_no_look() -> None:
+    """A command asks for all versions in the operator's thread, while accounts are shown in another: one that was new
+    at that moment had it fail."""
+    board = StatusBoard()
+
+    class Interrupted:
+        """A view at whose look another thread has its turn."""
+
+        account = AccountId(1)
+
+        @property
+        def version(self) -> int:
+            board.show(AccountView(account=AccountId(3)))
+            return 5
+
+    board.show(cast(Any, Interrupted()))
+    board.show(AccountView(account=AccountId(2)))
+    assert board.versions() == {1: 5, 2: 0}
+    assert set(board.views()) == {1, 2, 3}

@@ -20,7 +20,7 @@ from cmam.actors.care.supervisor import (
     Look,
     SupervisorActor,
 )
-from cmam.actors.care.vigil import BLIND_US, Vigil
+from cmam.actors.care.vigil import BLIND_US, STILL_US, Vigil
 from cmam.actors.status import StatusBoard
 from cmam.actors.threads.runtime import Directory, Leash, ThreadRuntime, Watched
 from cmam.clock import ManualClock
@@ -352,3 +352,13 @@ def test_a_supervisor_that_looks_no_more_is_noticed_by_the_process(bench: Bench)
         bench.clock.advance(LOOK_US)
         why = vigil.look()
     assert "has not looked for" in why
+
+
+def test_that_all_of_cmam_stood_still_is_said(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """A laptop that slept: its lines were lost and its opens too old, and nothing said why."""
+    vigil = Vigil(bench.directory, bench.clock)
+    for span_us in (LOOK_US, STILL_US - 1, 70 * LOOK_US, LOOK_US):
+        bench.clock.advance(span_us)
+        assert vigil.look() == ""
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("= cmam stood still for 70 s: ")

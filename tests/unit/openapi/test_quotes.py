@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+
 import pytest
 
 from cmam.domain.market.differences import MOMENT_US, MOMENTS
@@ -217,3 +222,32 @@ def test_the_last_quote_of_each_second_is_kept(board: QuoteBoard) -> None:
     board.drop(ONE, "a")
     board.carry(ONE, "a")
     assert board.past("a", EURUSD) == ()
+
+
+@contextmanager
+def interrupted(board: QuoteBoard) -> Iterator[None]:
+    """Whenever garbage is looked for, as any new object may have it, a reader has its turn and brings a new symbol."""
+    before, numbers = gc.get_threshold(), count(20_000)
+
+    def read(_phase: str, _info: dict[str, int]) -> None:
+        board.receive(spot(symbol=next(numbers), bid=100, ask=102), 2)
+
+    gc.callbacks.append(read)
+    gc.set_threshold(1)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(read)
+
+
+def test_a_feed_is_carried_and_dropped_while_quotes_of_another_come(board: QuoteBoard) -> None:
+    """Readers bring new symbols in the middle of it: with thousands known, that ended the connection of others."""
+    for symbol in range(1, 5_001):
+        board.receive(spot(symbol=symbol, bid=100, ask=102), 1)
+    with interrupted(board):
+        board.carry(ONE, "b")
+        assert board.quote("b", EURUSD) is not None
+        board.drop(ONE, "a")
+    assert board.quote("a", EURUSD) is None
+    assert board.quote("b", EURUSD) is not None
