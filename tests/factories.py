@@ -216,7 +216,6 @@ class Pair:
     sent: list[IntentRecorded] = field(default_factory=list)
     held: dict[PositionId, Position] = field(default_factory=dict)
     resting: dict[OrderId, Order] = field(default_factory=dict)
-    fill_offset: int = 0
     warming: bool = False
     reading: bool = False
     leader: AccountView | None = None

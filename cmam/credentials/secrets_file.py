@@ -11,7 +11,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -223,11 +223,17 @@ def move_secrets(home: Home, source: str, target: str) -> None:
         return
     new.write(content)
     if new.read() != content:
+        with suppress(SecretsRefused):
+            _clear(new)  # a part of them, where nobody would look for it
         raise SecretsRefused(f"Expected the {target} to give the secrets back; it does not. They stay in the {source}.")
-    if isinstance(old, PrivateFile):
-        old.remove()
+    _clear(old)
+
+
+def _clear(place: PrivateFile | KeyringEntry) -> None:
+    if isinstance(place, PrivateFile):
+        place.remove()
     else:
-        old.write(b"")
+        place.write(b"")
 
 
 def _encode(vault: Vault) -> bytes:

@@ -138,8 +138,8 @@ MUTATIONS = (
     Mutation(
         "finding gone: a lost pending order is not looked up for a fill",
         "cmam/domain/folds/catching_up.py",
-        "                view = put(view, replace(current, doubt=True))\n",
-        "                pass\n",
+        "    return put(view, replace(copy, doubt=True))\n",
+        "    return view\n",
         (UNIT + "domain/test_pendings.py", "tests/scenario/test_rules_pendings.py", "tests/chaos"),
     ),
     Mutation(

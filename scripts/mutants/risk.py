@@ -452,8 +452,8 @@ MUTATIONS = (
     Mutation(
         "a stop that the leader set is set again and again",
         "cmam/domain/folds/intents.py",
-        "            if copy.goal.stop_set and view.rules >= OWN_TRAILING:\n",
-        "            if copy.goal.stop_set and not view.rules:\n",
+        "        if copy.goal.stop_set and view.rules >= OWN_TRAILING:\n",
+        "        if copy.goal.stop_set and not view.rules:\n",
         (LEVELS,),
     ),
     Mutation(

@@ -171,8 +171,8 @@ MUTATIONS = (
     Mutation(
         "an untold close of a share is not booked",
         "cmam/domain/folds/intents.py",
-        "            view = told_by_net(view, copy, intent)\n",
-        "            pass\n",
+        "        view = told_by_net(view, copy, intent)\n",
+        "        pass\n",
         (SHARES,),
     ),
     Mutation(

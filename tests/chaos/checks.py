@@ -96,7 +96,7 @@ def at_rest(whole: Whole) -> None:
             _copy_is_settled(view, copy, whole.now_us())
             leader = whole.view(copy.leader)
             assert leader is not None
-            _source_is_there(whole, leader, copy)
+            _source_is_there(leader, copy)
 
 
 def _copy_is_settled(view: AccountView, copy: Any, now_us: int) -> None:
@@ -121,7 +121,7 @@ def _lacks_money(view: AccountView, copy: Any) -> bool:
     return copy.share and "NOT_ENOUGH_MONEY" in view.alerts.get(f"refused {copy.link} {copy.source}", "")
 
 
-def _source_is_there(whole: Whole, leader: AccountView, copy: Any) -> None:
+def _source_is_there(leader: AccountView, copy: Any) -> None:
     if copy.leader_filled or copy.source.startswith("p"):
         assert copy.leader_position in leader.positions, f"{copy.key} outlived its source {copy.leader_position}"
     else:

@@ -137,9 +137,9 @@ class Day:
                     del theirs.copies[name]
                     self.counts["ended by its own level"] += 1
             for case, position, copy in self._copies(theirs):
-                self._see_owed(case, copy, theirs.opened.symbol, there[case.name][position])
+                self._see_owed(case, copy, there[case.name][position])
 
-    def _see_owed(self, case: Case, copy: Standing, symbol: str, held: Any) -> None:
+    def _see_owed(self, case: Case, copy: Standing, held: Any) -> None:
         """See who has the room by now for a target that was left out; one that the broker has refused waits longer."""
         of, target = drawn.BROKERS[case.broker][copy.symbol], level_of(held.target)
         refused, self._seen[case.name] = self._seen[case.name], self._refusals(case)

@@ -72,7 +72,7 @@ def test_a_trade_is_copied_and_can_be_read_in_every_way(person: Person, ready: R
             shown = person.types("status", "--json").lines[0]
             assert shown["running"] is True
             assert shown["profiles"][0]["state"] == "paused"
-            assert shown["views_behind"] >= 0
+            assert isinstance(shown["views_behind"], int)
             assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", shown["at"])
             steps.perform(trader, steps.Step(action="close", ref="a"), refs)
             (copy,) = until(lambda: _copies(person, "closed"), "a paused profile still closes")

@@ -59,7 +59,6 @@ class Line:
     accounts: set[int] = field(default_factory=set)
     spots: set[tuple[int, int]] = field(default_factory=set)
     last: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
-    ready_us: int = 0
     asked: deque[int] = field(default_factory=deque)
     asked_past: deque[int] = field(default_factory=deque)
     quotas: dict[str, deque[int]] = field(default_factory=dict)

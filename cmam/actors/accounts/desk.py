@@ -160,8 +160,10 @@ class Desk:
         """Fold an input, record it with what follows from it, and tell followers; `then` once all is durable."""
         before, now = self.view, self.ports.clock.now()
         turn = step(before, fact, self.ports.store, now)
-        own = (self.name, before.version + 1)
-        facts = (m.Fact(fact, cause), *[m.Fact(event, own) for event in turn.derived])
+        facts: tuple[m.Fact, ...] = (m.Fact(fact, cause),)
+        if turn.derived:
+            own = (self.name, before.version + 1)
+            facts = (*facts, *[m.Fact(event, own) for event in turn.derived])
         self.commit(turn, facts, now, received_us, after=then, has_waited=isinstance(fact, CopyWoken))
         if turn.view.latches is not before.latches:
             self._say_latches(before)

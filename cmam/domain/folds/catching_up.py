@@ -31,6 +31,19 @@ def adopt_unknown(view: AccountView, event: Reconciled, known: Mapping[OrderId, 
         copy = refused.refused_of(view, there)
         if copy is not None and copy.key in view.copies and not copy.share:
             view = _adopt_refused(view, copy, there, at_us)
+    view = _adopt_requested(view, event, by_client, at_us)
+    for copy in tuple(view.copies.values()):
+        order = by_id.get(copy.order) if copy.order is not None else None
+        if copy.order is not None and copy.position is None:
+            view = _adopt(view, copy, order, event, at_us)
+        elif order is not None and copy.share and event.quiet and view.rules >= RESTS_FILL_UNSEEN:
+            view = _adopt_rest(view, copy, order, known.get(order.order))
+        view = _with_end_of_order(view, view.copies[copy.key], order, event)
+    return view
+
+
+def _adopt_requested(view: AccountView, event: Reconciled, by_client: Mapping[str, Order], at_us: int) -> AccountView:
+    """Join open requests to what has come of them, by the orders that carry their ids."""
     for intent in view.intents.values():
         copy = view.copies.get(intent.key)
         if intent.command.kind in (CommandKind.OPEN, CommandKind.PLACE) and copy is not None and copy.position is None:
@@ -44,20 +57,17 @@ def adopt_unknown(view: AccountView, event: Reconciled, known: Mapping[OrderId, 
             view = _adopt_add(view, copy, intent, by_client.get(intent.intent))
         elif (short := short_close(view, intent, event)) is not None:
             view = _adopt_short_close(view, intent, short)
-    for copy in tuple(view.copies.values()):
-        order = by_id.get(copy.order) if copy.order is not None else None
-        if copy.order is not None and copy.position is None:
-            view = _adopt(view, copy, order, event, at_us)
-        elif order is not None and copy.share and event.quiet and view.rules >= RESTS_FILL_UNSEEN:
-            view = _adopt_rest(view, copy, order, known.get(order.order))
-        current = view.copies[copy.key]
-        if current.order is not None and current.order not in view.orders and not current.ended_order:
-            is_known = order is not None and order.status is not OrderStatus.ACCEPTED
-            if is_known or tells_past(event, view.rules) or current.position is not None:
-                view = put(view, replace(current, ended_order=True))
-            else:
-                view = put(view, replace(current, doubt=True))
     return view
+
+
+def _with_end_of_order(view: AccountView, copy: Copy, order: Order | None, event: Reconciled) -> AccountView:
+    """An order that rests no more has ended where a history or the copy's position tells so; else it is doubted."""
+    if copy.order is None or copy.order in view.orders or copy.ended_order:
+        return view
+    is_known = order is not None and order.status is not OrderStatus.ACCEPTED
+    if is_known or tells_past(event, view.rules) or copy.position is not None:
+        return put(view, replace(copy, ended_order=True))
+    return put(view, replace(copy, doubt=True))
 
 
 def _is_look_behind(

@@ -166,15 +166,7 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
                 copy = replace(copy, goal=goal, ending=copy.ending or Reason.AHEAD, retry_at_us=0, close_at_us=0)
             return put(view, copy)
         case "wait":
-            if copy.position is not None and copy.wait in growth.WAITING and view.rules >= ADDS_IN_VAIN:
-                copy = growth.waited_in_vain(view, copy)
-            elif copy.awaits_amend:
-                copy = replace(copy, goal=_at_an_end(copy), ending=copy.ending or Reason.STALE_INPUT)
-            elif copy.position is not None:
-                copy = growth.as_held(copy)
-            elif copy.wait is Wait.QUOTES:
-                copy = replace(copy, ending=copy.ending or Reason.STALE_INPUT)
-            return put(view, replace(copy, wait=None))
+            return put(view, replace(_waited_out(view, copy), wait=None))
         case "close":
             return put(view, replace(copy, close_at_us=0))
         case "target":
@@ -186,6 +178,19 @@ def wake_copy(view: AccountView, event: CopyOverdue) -> AccountView:
         case _:
             trailed_us = max(copy.trailed_us, copy.retry_at_us)
             return put(view, replace(copy, awaits_protection=False, retry_at_us=0, trailed_us=trailed_us))
+
+
+def _waited_out(view: AccountView, copy: Copy) -> Copy:
+    """A copy by which what it waited for did not come in time."""
+    if copy.position is not None and copy.wait in growth.WAITING and view.rules >= ADDS_IN_VAIN:
+        return growth.waited_in_vain(view, copy)
+    if copy.awaits_amend:
+        return replace(copy, goal=_at_an_end(copy), ending=copy.ending or Reason.STALE_INPUT)
+    if copy.position is not None:
+        return growth.as_held(copy)
+    if copy.wait is Wait.QUOTES:
+        return replace(copy, ending=copy.ending or Reason.STALE_INPUT)
+    return copy
 
 
 def unpinned(copy: Copy) -> Copy:

@@ -210,25 +210,37 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
         view = noted(view, copy)
     if intent.command.kind.adds_risk:
         return _settle_open(view, copy, intent, event, at_us)
-    kind = intent.command.kind
     if event.outcome is Outcome.CONFIRMED:
-        if kind is CommandKind.AMEND_PROTECTION:
-            command = intent.command
-            applied = Applied(command.stop, command.target, command.trailing)
-            copy = targets.taken(replace(copy, applied=applied), applied.target)
-            view = _applied_to_net(view, copy, applied)
-            if copy.goal.stop_set and view.rules >= OWN_TRAILING:
-                copy = _with_stop_taken(view, copy)
-        if kind is CommandKind.AMEND_ORDER:
-            copy = replace(copy, amended_to=terms_of(intent.command))
-        if kind is CommandKind.CLOSE and copy.share:
-            # No deal told of it: the net did. Our ledger is what tells the shares apart, so it is booked here.
-            if intent.command.volume > intent.filled:
-                view = with_lost_close(view, intent)
-            view = told_by_net(view, copy, intent)
-            copy = view.copies[copy.key]
-        view = put(view, _untroubled(view, copy, kind))
-        return rejoined(view, copy.symbol) if copy.share else view
+        return _settle_done(view, copy, intent)
+    return _settle_undone(view, copy, intent, event, at_us)
+
+
+def _settle_done(view: AccountView, copy: Copy, intent: Intent) -> AccountView:
+    """After a close, a cancel or an amendment that the broker carried out."""
+    kind = intent.command.kind
+    if kind is CommandKind.AMEND_PROTECTION:
+        command = intent.command
+        applied = Applied(command.stop, command.target, command.trailing)
+        copy = targets.taken(replace(copy, applied=applied), applied.target)
+        view = _applied_to_net(view, copy, applied)
+        if copy.goal.stop_set and view.rules >= OWN_TRAILING:
+            copy = _with_stop_taken(view, copy)
+    if kind is CommandKind.AMEND_ORDER:
+        copy = replace(copy, amended_to=terms_of(intent.command))
+    if kind is CommandKind.CLOSE and copy.share:
+        # No deal told of it: the net did. Our ledger is what tells the shares apart, so it is booked here.
+        if intent.command.volume > intent.filled:
+            view = with_lost_close(view, intent)
+        view = told_by_net(view, copy, intent)
+        copy = view.copies[copy.key]
+    view = put(view, _untroubled(view, copy, kind))
+    return rejoined(view, copy.symbol) if copy.share else view
+
+
+def _settle_undone(view: AccountView, copy: Copy, intent: Intent, event: IntentSettled, at_us: int) -> AccountView:
+    """After a close, a cancel or an amendment that came to nothing: what its refusal tells of the copy, and how long
+    it waits before it is asked for again."""
+    kind = intent.command.kind
     if kind is CommandKind.AMEND_PROTECTION and event.reason == WORSE_GSL:
         command = intent.command
         return put(view, replace(copy, applied=Applied(command.stop, command.target, command.trailing)))

@@ -29,6 +29,7 @@ COLUMNS = (
 ROWS_MAX = 5_000
 """More symbols than any broker lists."""
 CELL_CHARACTERS_MAX = 64
+NAME_ALLOWED = f"a symbol's name of at most {CELL_CHARACTERS_MAX} printable characters"
 
 ROW_MODES = (
     "multiplier",
@@ -107,7 +108,7 @@ def read_table(text: str, *, delimiter: str = ",") -> Table:
     if of_header:
         return Table(faults=(*faults, *of_header))
     if len(lines) - 1 > ROWS_MAX:
-        return Table(faults=(RowFault(lines[ROWS_MAX][0], "row", str(len(lines) - 1), f"at most {ROWS_MAX} rows"),))
+        return Table(faults=(RowFault(lines[ROWS_MAX + 1][0], "row", str(len(lines) - 1), f"at most {ROWS_MAX} rows"),))
     rows: list[SymbolRow] = []
     seen: dict[str, int] = {}
     for line, cells in lines[1:]:
@@ -155,7 +156,7 @@ def _row(line: int, cells: dict[str, str]) -> tuple[SymbolRow, list[RowFault]]:
     for column in ("leader_symbol", "follower_symbol"):
         value = cells.get(column, "")
         if len(value) > CELL_CHARACTERS_MAX or not value.isprintable():
-            faults.append(RowFault(line, column, value[:40], f"a symbol's name of at most {CELL_CHARACTERS_MAX}"))
+            faults.append(RowFault(line, column, value[:40], NAME_ALLOWED))
     if not cells["leader_symbol"]:
         faults.append(RowFault(line, "leader_symbol", "", "the leader's symbol"))
     values: dict[str, Any] = {}

@@ -92,6 +92,7 @@ def _has_terms(view: AccountView, copy: Copy | None, intent: Intent) -> bool:
 def _open_by_look(
     view: AccountView, copy: Copy | None, intent: Intent, fact: Reconciled, now_us: int, *, is_proof: bool
 ) -> Iterator[Event]:
+    """What a look tells of an open: found, refused, filled and gone again, or not there."""
     is_careful = view.rules >= PARTS_FILL_ON
     if is_careful and copy is not None and _may_fill_on(view, copy, intent, fact, is_proof=is_proof):
         return
@@ -116,6 +117,11 @@ def _open_by_look(
         return
     if not is_proof or order is not None:
         return
+    yield from _not_found(view, copy, intent, now_us)
+
+
+def _not_found(view: AccountView, copy: Copy | None, intent: Intent, now_us: int) -> Iterator[Event]:
+    """After an open that never came to the broker: it is asked for again while it may be, and given up else."""
     is_there = view.rules >= LOOKALIKES_COUNT and like_another(view, intent) != ""
     may_repeat = (
         copy is not None

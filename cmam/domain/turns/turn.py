@@ -164,7 +164,7 @@ def _set_in_motion(before: AccountView, view: AccountView, fact: Event, asked: I
             if not view.copies:
                 return ()
             keys = {copy_of(view, fact), copy_asked(before, asked, fact), asked.key if asked is not None else None}
-            return _with_shares(view, tuple(sorted(key for key in keys if key is not None)))
+            return _with_shares(view, tuple(sorted([key for key in keys if key is not None])))
         case RequestRefused() | IntentDropped():
             known = before.intents.get(fact.intent)
             return _with_left_behind(view, known.key) if known is not None else ()

@@ -108,7 +108,6 @@ class Line:
     is_up: bool = True
     frames: list[LetGo] = field(default_factory=list)
     proven: int = 0
-    last_written_us: int = 0
     last_read_us: int = 0
 
 

@@ -21,7 +21,7 @@ STEP = st.tuples(
     st.sampled_from(ACCOUNTS),
     st.integers(0, 2**20),
 )
-EXECUTION, TRADER_UPDATED = 2126, 2123
+EXECUTION = 2126
 
 
 def a_bench(seed: int) -> Bench:

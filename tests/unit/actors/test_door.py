@@ -46,6 +46,23 @@ class Listener(ControlListener):
         self.started += 1
 
 
+@pytest.mark.parametrize("kind", ["open", "link"])
+def test_a_folder_that_others_may_have_made_gets_no_key(tmp_path: Path, kind: str) -> None:
+    """Where anybody may make folders, one may stand under our name before us: open to its maker's eyes, or a link that
+    leads elsewhere. Who reads the key gives commands, so nothing is put there."""
+    folder, behind = tmp_path / "ours", tmp_path / "behind"
+    behind.mkdir(mode=0o700)
+    if kind == "link":
+        folder.symlink_to(behind)
+    else:
+        folder.mkdir()
+        folder.chmod(0o750)
+    listener = ControlListener(folder / "socket", folder / "key", lambda *_: None)
+    with pytest.raises(PermissionError, match="is not private"):
+        listener.start()
+    assert (list(folder.iterdir()), list(behind.iterdir())) == ([], [])
+
+
 def test_a_full_disk_keeps_other_terminals_out_and_nothing_else() -> None:
     """It is an alert until there is room, tried now and then, and opened once."""
     listener, clock, alarms = Listener(), ManualClock(), dict[str, str]()

@@ -298,9 +298,16 @@ class TestFile:
 class Ring:
     """A keyring in memory, with the ways in which real ones disappoint."""
 
-    def __init__(self, *, hangs: threading.Event | None = None, forgets: bool = False, broken: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        hangs: threading.Event | None = None,
+        forgets: bool = False,
+        broken: bool = False,
+        length: int | None = None,
+    ) -> None:
         self.kept: dict[tuple[str, str], str] = {}
-        self._hangs, self._forgets, self._broken = hangs, forgets, broken
+        self._hangs, self._forgets, self._broken, self._length = hangs, forgets, broken, length
 
     def get_password(self, service: str, name: str) -> str | None:
         if self._hangs:
@@ -313,7 +320,7 @@ class Ring:
         if self._broken:
             raise NoKeyringError("no backend")
         if not self._forgets:
-            self.kept[service, name] = password
+            self.kept[service, name] = password[: self._length]
 
 
 class TestKeyring:
@@ -379,3 +386,16 @@ class TestKeyring:
         secrets_file.move_secrets(home, "keyring", "file")
         assert open_secrets(home, "file").load() == vault
         assert "access-one" not in str(ring.kept)
+
+    def test_a_ring_that_keeps_only_a_part_is_left_without_it(
+        self, vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Some rings cut what is long: a probe passes, the secrets do not. They stay, and no part of them is left in a
+        place where nobody would look for it."""
+        home, ring = Home(tmp_path / "home"), Ring(length=200)
+        open_secrets(home, "file").update(lambda _: vault)
+        monkeypatch.setattr(secrets_file, "desktop_ring", lambda: ring)
+        with pytest.raises(SecretsRefused, match="They stay in the file"):
+            secrets_file.move_secrets(home, "file", "keyring")
+        assert open_secrets(home, "file").load() == vault
+        assert "fingerprint_key" not in str(ring.kept)

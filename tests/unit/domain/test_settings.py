@@ -10,7 +10,7 @@ from cmam.domain.profiles.formula import BadFormula, formula
 from cmam.domain.profiles.policy import BY_NAME, Policy, check_settings, policy_of
 from cmam.domain.profiles.reading import Amount
 from cmam.domain.profiles.setting_table import SETTINGS
-from cmam.domain.profiles.table import SymbolRow, read_table, write_table
+from cmam.domain.profiles.table import ROWS_MAX, SymbolRow, read_table, write_table
 from cmam.domain.values.reasons import REASONS, Reason
 
 
@@ -47,6 +47,7 @@ def test_all_faults_are_named_at_once() -> None:
         ({"volume.formula": "min(equity, 2 / (1 - 1.0))"}, "volume.formula"),
         ({"min_equity": "100", "take_equity": "100"}, "take_equity"),
         ({"fixed_sl": "10", "sl_offset": "5"}, "sl_offset"),
+        ({"fixed_tp": "10", "tp_offset": "5"}, "tp_offset"),
         ({"symbols.include": "A,B", "symbols.exclude": "B"}, "symbols.exclude"),
         ({"symbols.mapping": "file"}, "symbols.table"),
         ({"volume.mode": "risk_percent", "max_age": "500ms"}, "stop_wait"),
@@ -81,7 +82,8 @@ def test_values_that_cannot_stand_together_are_refused(settings: dict[str, str],
         ("hours", "8-17"), ("hours", "08:00-25:00"), ("hours", "08:00-08:00"), ("hours", "08:00-17:00 Mars/Base"),
         ("days", "moonday"), ("days", "monkey"), ("days", "mon-friends"), ("days", "mon-fri-sun"), ("days", "mo"),
         ("days", "mon-"), ("days", "weds"), ("symbols.include", ""), ("symbols.include", "A,,B"),
-        ("volume.rounding", "skip,raise"),
+        ("volume.rounding", "skip,raise"), ("volume.rounding", "skip,cap,cap"), ("volume.rounding", "skip,shorten"),
+        ("label", "x" * 201), ("leader_blind", "reopen_after 5s"),
         ("order_types", "protection"), ("guard.reset", "24:00"), ("daily_loss", "0%"), ("label", "prefix:"),
         ("max_positions", "1.5"), ("leader_blind", "close_after"), ("raise_risk_max", "0.5"),
         ("volume.formula", "__import__('os')"),
@@ -189,6 +191,31 @@ def test_every_fault_of_a_table_has_its_line_and_nothing_is_half_loaded() -> Non
     assert [(fault.line, fault.column) for fault in table.faults] == [
         (2, "copy_sl"), (2, "volume_amount"), (4, "leader_symbol"), (5, "row"), (6, "max_volume"), (6, "leader_symbol"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ("EURUSD" * 11 + ",,", "leader_symbol: expected a symbol's name of at most 64 printable characters"),
+        ("EURUSD,EUR\x07USD,", "follower_symbol: expected a symbol's name of at most 64 printable characters"),
+        ("EURUSD,,twice", "volume_mode: expected one of "),
+        ("EURUSD,," + "units" * 13, "volume_mode: expected one of "),
+    ],
+)
+def test_a_wrong_cell_is_told_by_its_place_and_what_is_allowed(cells: str, said: str) -> None:
+    """A name that is too long or cannot be shown, and a word that is none of those there are, however long it is; of
+    what was found no more is shown than a line holds."""
+    (fault,) = read_table(f"leader_symbol,follower_symbol,volume_mode\n{cells}\n").faults
+    assert str(fault).startswith(f"line 2, {said}")
+    assert len(fault.value) <= 40
+
+
+def test_a_table_ends_somewhere() -> None:
+    """One row too many is named by its line, with how many there are; as many as may be are read."""
+    rows = [f"S{number}" for number in range(ROWS_MAX + 1)]
+    (fault,) = read_table("\n".join(["leader_symbol", *rows])).faults
+    assert str(fault) == f"line {ROWS_MAX + 2}, row: expected at most {ROWS_MAX} rows, found '{ROWS_MAX + 1}'"
+    assert len(read_table("\n".join(["leader_symbol", *rows[:-1]])).rows) == ROWS_MAX
 
 
 def test_a_line_that_is_no_csv_hides_no_other_fault() -> None:

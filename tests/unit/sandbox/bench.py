@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -143,10 +142,6 @@ class Bench:
     def open_positions(self, line: Line, ctid: int) -> list[Any]:
         """Ask the broker for the open positions."""
         return list(line.ask(messages.ProtoOAReconcileReq(ctidTraderAccountId=ctid)).position)
-
-    def all_lines(self) -> Iterator[Line]:
-        """Give every line."""
-        return iter(self.lines.values())
 
 
 def market_order(ctid: int, symbol_id: int, side: int, volume: int, **fields: Any) -> Message:

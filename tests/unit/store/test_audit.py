@@ -43,8 +43,9 @@ def audit() -> Audit:
 def test_a_copy_line_has_the_promised_keys_in_their_order(audit: Audit) -> None:
     """Scripts read these; more may follow, none may go."""
     promised = [key.strip() for key in COPY_KEYS.split(",")]
-    for line in audit.copies():
-        assert list(line)[: len(promised)] == promised
+    lines = list(audit.copies())
+    assert lines
+    assert all(list(line)[: len(promised)] == promised for line in lines)
 
 
 def test_a_finished_copy_says_both_ends(audit: Audit) -> None:
@@ -198,7 +199,9 @@ def test_explain_puts_no_effect_before_its_cause_within_a_millisecond() -> None:
     position = world.leader_opens(10_000_000)
     world.leader_moves_stop(position, "1.09000")
     world.leader_closes(position)
-    for line in Audit.of(world.log).decisions(Filters(account=FIRST)):
+    lines = list(Audit.of(world.log).decisions(Filters(account=FIRST)))
+    assert len(lines) == 3
+    for line in lines:
         (story,) = explain(Audit.of(world.log), line["decision_id"])
         told = [one["what"].split(":")[0].split(",")[0].split(" ")[0] for one in story["timeline"]]
         told = told[told.index("seen") :]

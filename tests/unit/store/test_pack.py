@@ -200,6 +200,16 @@ def test_a_pipe_without_a_writer_is_no_pack_and_a_device_not_read(tmp_path: Path
         verify_pack(Path("/dev/zero"))
 
 
+def test_what_stands_after_the_digest_is_no_part_of_a_pack(audit: Audit, tmp_path: Path) -> None:
+    """Neither digest nor signature vouches for a line behind them, so it is not read as if they did."""
+    path = tmp_path / "all.pack"
+    export_pack(audit, path)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines, lines[-2]]))
+    with pytest.raises(StoreBroken, match=rf"Line {len(lines) + 1} .*it comes after the digest"):
+        verify_pack(path)
+
+
 @pytest.mark.parametrize("garbage", ["{garbage", pytest.param('{"x":' * 100_000, id="brackets")])
 def test_a_line_of_garbage_is_named(audit: Audit, tmp_path: Path, garbage: str) -> None:
     """The line is named; nothing is guessed."""

@@ -129,6 +129,19 @@ def test_a_head_in_a_file_is_read_with_its_signature(tmp_path: Path) -> None:
         read_head(path, tmp_path / "mine.pub")
 
 
+def test_a_file_that_holds_no_head_or_cannot_be_read_is_said_so(tmp_path: Path) -> None:
+    """Another file than the one that was kept, a folder, and a signature that is no text."""
+    path = tmp_path / "head"
+    path.write_text("my notes\n")
+    with pytest.raises(StoreBroken, match="holds no head"):
+        read_head(path)
+    with pytest.raises(StoreUnavailable, match="cannot be read"):
+        read_head(tmp_path)
+    signature_path(path).write_bytes(b"\xff")
+    with pytest.raises(StoreUnavailable, match="cannot be read"):
+        read_head(path)
+
+
 def test_a_signed_pack_names_its_signer_and_no_other(tmp_path: Path) -> None:
     """The signature stands for the digest, and so for all of it."""
     mine = a_key(tmp_path, "mine", 9)
