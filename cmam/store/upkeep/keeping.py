@@ -292,7 +292,8 @@ def _whole_or_not(place: Path, following: Path) -> Iterator[None]:
     try:
         yield
     except (*database.STORE_FAULTS, StoreUnavailable) as error:
-        database.remove_with_parts(following)
+        if database.is_written_ahead(place):  # else it was closed for good, and would look like a copy without it
+            database.remove_with_parts(following)
         found = error if isinstance(error, StoreUnavailable) else explain(error, place)
         if not isinstance(found, StoreUnavailable):
             raise found from error
