@@ -234,6 +234,7 @@ def _move_aside(place: Path) -> Path:
     while (aside := place.with_name(f"{place.name}.replaced-{number}")).exists():
         number += 1
     place.replace(aside)  # before what it has not yet folded back: without that it would look whole
+    sync_folder(place.parent)
     wal = place.with_name(f"{place.name}-wal")
     if wal.exists() and wal.stat().st_size:
         wal.replace(aside.with_name(f"{aside.name}-wal"))
