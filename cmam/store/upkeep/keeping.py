@@ -234,6 +234,7 @@ def _move_aside(place: Path) -> Path:
     while (aside := place.with_name(f"{place.name}.replaced-{number}")).exists():
         number += 1
     place.replace(aside)  # before what it has not yet folded back: without that it would look whole
+    sync_folder(place.parent)
     wal = place.with_name(f"{place.name}-wal")
     if wal.exists() and wal.stat().st_size:
         wal.replace(aside.with_name(f"{aside.name}-wal"))
@@ -292,7 +293,8 @@ def _whole_or_not(place: Path, following: Path) -> Iterator[None]:
     try:
         yield
     except (*database.STORE_FAULTS, StoreUnavailable) as error:
-        database.remove_with_parts(following)
+        if database.is_written_ahead(place):  # else it was closed for good, and would look like a copy without it
+            database.remove_with_parts(following)
         found = error if isinstance(error, StoreUnavailable) else explain(error, place)
         if not isinstance(found, StoreUnavailable):
             raise found from error

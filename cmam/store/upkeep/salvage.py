@@ -144,7 +144,7 @@ def put_in_place(home: Path, path: Path) -> Path:
             found = source.with_name(source.name + part)
             if found.exists():
                 found.rename(kept.with_name(kept.name + part))
-        sync_folder(home)  # what is of the damaged one has gone from here before the whole one comes
+                sync_folder(home)  # the log before its last records, and these before the whole one comes
         whole.rename(source)
         sync_folder(home)
     return kept

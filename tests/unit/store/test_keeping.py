@@ -26,6 +26,7 @@ from cmam.store.past import replay
 from cmam.store.projection.projector import project_to_head
 from cmam.store.projection.views_file import VIEWS_NAME, views_position
 from cmam.store.records.envelope import Pending
+from cmam.store.upkeep import keeping
 from cmam.store.upkeep.growth import growth
 from cmam.store.upkeep.keeping import archive, backup, restore
 from cmam.store.upkeep.opening import open_to_go_on
@@ -270,6 +271,25 @@ def test_an_empty_log_or_one_just_archived_is_not_archived(tmp_path: Path) -> No
     archive(home, T0)
     with pytest.raises(StoreUnavailable, match="nothing to archive"):
         archive(home, T0)
+
+
+def test_a_log_whose_archive_the_disk_refused_at_the_last_is_no_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was archived, and no account is told that its log was restored."""
+    home = a_home(tmp_path)
+
+    def refused(place: Path) -> None:
+        closed(place)
+        raise StoreUnavailable("The disk answered with an error.")
+
+    closed = keeping._close_for_good
+    monkeypatch.setattr(keeping, "_close_for_good", refused)
+    with pytest.raises(StoreUnavailable, match="Nothing was archived"):
+        archive(home, T0)
+    log, lost = open_to_go_on(home, T0)
+    with closing(log):
+        assert (log.position(), lost) == (21, "")
 
 
 @pytest.mark.parametrize("at", ["linked", "begun"])
