@@ -83,7 +83,7 @@ def _by_execution(
     if order is not None and order.stop_out and now.volume < was.volume:
         yield StopOutSeen(link=now.link, source=now.source)
     if asked is not None:
-        has_moved = was.seen_stop != now.seen_stop or was.seen_target != now.seen_target
+        has_moved = now.seen_stop not in (None, was.seen_stop) or now.seen_target not in (None, was.seen_target)
         is_set = was.position is not None and not was.share and not was.awaits_protection
         if has_moved and is_set and before.rules >= SHOWN_BY_OURS:
             yield from (found for found in _levels(before, after, was, now) if _is_elses(after, now, found))
