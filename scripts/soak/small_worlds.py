@@ -15,8 +15,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.small.explorer import explore
+from tests.small.hands import Hand
 from tests.small.world import Setting
-from tests.small.worlds import HEDGED, NETTED, PROFILES, hedged, netted
+from tests.small.worlds import HEDGED, NETTED, PROFILES, RESTING, hedged, netted, resting
+
+HAND_WORLDS = ("open", "open, part", "open, add", "open, stop, stop")
 
 
 def worlds(faults: int, *, cuts: bool) -> Iterator[tuple[str, Setting]]:
@@ -27,6 +30,13 @@ def worlds(faults: int, *, cuts: bool) -> Iterator[tuple[str, Setting]]:
         yield f"netted: {name}", netted(name, faults=faults, cuts=cuts)
         if not name.startswith("two"):
             yield f"two profiles: {name}", netted(name, faults=faults, amounts=PROFILES, cuts=cuts)
+    for name in RESTING:
+        for part in (1, 2):
+            yield f"resting: {name}, filled by 1/{part}", resting(name, faults=faults, fills=(part,), cuts=cuts)
+    for name in HAND_WORLDS:
+        for hand in Hand:
+            yield f"a person {hand.value}: {name}", hedged(name, faults=faults, hands=(hand,), lies=(), cuts=cuts)
+        yield f"cut anywhere: {name}", hedged(name, faults=faults, anywhere=True, cuts=cuts)
 
 
 def main() -> int:

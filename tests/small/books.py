@@ -29,22 +29,30 @@ PRICE = Price(110_000_000)
 
 @dataclass(frozen=True)
 class Books:
-    """What a broker holds of one account, and what it remembers: all orders and deals, the oldest first, and which
-    requests it has carried out."""
+    """What a broker holds of one account, and what it remembers: all orders that have ended and all deals, the oldest
+    first, and which requests it has carried out."""
 
     netted: bool = False
     positions: Mapping[PositionId, Position] = field(default_factory=dict)
     orders: tuple[Order, ...] = ()
+    resting: Mapping[OrderId, Order] = field(default_factory=dict)
     deals: tuple[Deal, ...] = ()
     done: tuple[IntentId, ...] = ()
     changed_us: int = 0
     last: int = 7_000
+
+    @property
+    def history(self) -> tuple[Order, ...]:
+        """All orders, those that rest last."""
+        return (*self.orders, *self.resting.values())
 
     def carried_out(self, intent: IntentRecorded, now_us: int) -> tuple[Books, tuple[ExecutionSeen, ...] | str]:
         """The books after a request, and its events; or as they are, and the code with which it is refused."""
         command, position = intent.command, intent.command.position
         if position is not None and position not in self.positions:
             return self, "POSITION_NOT_FOUND"
+        if intent.command.order is not None and intent.command.order not in self.resting:
+            return self, "ORDER_NOT_FOUND"
         is_close = command.kind is CommandKind.CLOSE
         if is_close and position is not None and command.volume > self.positions[position].volume:
             return self, "TRADING_BAD_VOLUME"
@@ -52,7 +60,97 @@ class Books:
         if command.kind is CommandKind.AMEND_PROTECTION:
             assert position is not None
             return books._amended(intent, self.positions[position], now_us // 1_000)
+        if command.kind is CommandKind.PLACE or command.order is not None:
+            return books._rested(intent, now_us // 1_000)
         return books._dealt(intent, now_us // 1_000)
+
+    def _rested(self, intent: IntentRecorded, now_ms: int) -> tuple[Books, tuple[ExecutionSeen, ...]]:
+        """An order is placed, amended or cancelled."""
+        command = intent.command
+        if command.order is None:
+            order = Order(
+                order=OrderId(self.last + 2),
+                symbol=command.symbol,
+                side=command.side,
+                type=command.order_type,
+                volume=command.volume,
+                position=PositionId(self.last + 1),
+                client_order_id=intent.intent,
+                label=command.label,
+                opened_ms=now_ms,
+            )
+        else:
+            order = self.resting[command.order]
+        if command.kind is CommandKind.CANCEL:
+            return self._ended(order, OrderStatus.CANCELLED, intent.intent, now_ms)
+        order = replace(
+            order,
+            volume=command.volume,
+            limit_price=command.limit_price,
+            stop_price=command.stop_price,
+            relative_stop=command.relative_stop,
+            relative_target=command.relative_target,
+            time_in_force=command.time_in_force or TimeInForce.GTC,
+            expires_ms=command.expires_ms,
+            trigger=command.trigger,
+            updated_ms=now_ms,
+        )
+        kind = ExecutionKind.ORDER_ACCEPTED if command.order is None else ExecutionKind.ORDER_REPLACED
+        books = replace(self, resting={**self.resting, order.order: order}, last=self.last + 3)
+        shown = self.positions.get(order.position) if order.position is not None else None
+        told = ExecutionSeen(kind=kind, order=order, position=shown or _named(order), client_msg_id=intent.intent)
+        return books, (told,)
+
+    def _ended(
+        self, order: Order, status: OrderStatus, name: str, now_ms: int
+    ) -> tuple[Books, tuple[ExecutionSeen, ...]]:
+        order = replace(order, status=status, updated_ms=now_ms)
+        resting = {key: other for key, other in self.resting.items() if key != order.order}
+        is_cancel = status is OrderStatus.CANCELLED
+        kind = ExecutionKind.ORDER_CANCELLED if is_cancel else ExecutionKind.ORDER_EXPIRED
+        shown = self.positions.get(order.position) if order.position is not None else None
+        gone = replace(_named(order), status=PositionStatus.CLOSED, closed_ms=now_ms)
+        told = ExecutionSeen(
+            kind=kind, order=order, position=shown or gone, client_msg_id=name, is_server_event=not is_cancel
+        )
+        return replace(self, resting=resting, orders=(*self.orders, order)), (told,)
+
+    def filled(self, key: OrderId, volume: Volume, now_us: int) -> tuple[Books, tuple[ExecutionSeen, ...]]:
+        """So much of an order that rests is filled by the market."""
+        order, now_ms = self.resting[key], now_us // 1_000
+        assert order.position is not None
+        done = Volume(order.executed_volume + volume)
+        is_whole = done == order.volume
+        status = OrderStatus.FILLED if is_whole else OrderStatus.ACCEPTED
+        order = replace(order, status=status, executed_volume=done, execution_price=PRICE, updated_ms=now_ms)
+        held = self.positions.get(order.position) or replace(_named(order), price=PRICE, opened_ms=now_ms)
+        held = replace(held, status=PositionStatus.OPEN, volume=Volume(held.volume + volume), updated_ms=now_ms)
+        deal = Deal(
+            deal=DealId(self.last + 1),
+            order=key,
+            position=order.position,
+            symbol=order.symbol,
+            side=order.side,
+            volume=order.volume,
+            filled_volume=volume,
+            price=PRICE,
+            executed_ms=now_ms,
+            created_ms=now_ms,
+        )
+        resting = {other: rest for other, rest in self.resting.items() if other != key or not is_whole}
+        if not is_whole:
+            resting[key] = order
+        books = replace(
+            self,
+            positions={**self.positions, held.position: held},
+            orders=(*self.orders, order) if is_whole else self.orders,
+            resting=resting,
+            deals=(*self.deals, deal),
+            changed_us=now_us,
+            last=self.last + 1,
+        )
+        kind = ExecutionKind.ORDER_FILLED if is_whole else ExecutionKind.ORDER_PARTIAL_FILL
+        return books, (ExecutionSeen(kind=kind, order=order, position=held, deal=deal),)
 
     def _amended(self, intent: IntentRecorded, held: Position, now_ms: int) -> tuple[Books, tuple[ExecutionSeen, ...]]:
         command = intent.command
@@ -143,6 +241,19 @@ class Books:
             return self.positions[command.position]
         nets = (held for held in self.positions.values() if held.symbol == command.symbol)
         return next(nets, None) if self.netted else None
+
+
+def _named(order: Order) -> Position:
+    """The position of an order of which nothing has filled."""
+    assert order.position is not None
+    return Position(
+        position=order.position,
+        symbol=order.symbol,
+        side=order.side,
+        volume=Volume(0),
+        label=order.label,
+        status=PositionStatus.CREATED,
+    )
 
 
 def _protective(held: Position, kind: ExecutionKind, now_ms: int, name: str, *, is_server: bool) -> ExecutionSeen:

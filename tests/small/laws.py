@@ -11,6 +11,8 @@ from cmam.domain.belief.copies import Copy, CopyKey
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import PositionId, position_source
+from cmam.domain.values.reasons import Reason
+from tests.small.hands import PERSONS_STOP, Hand, share_left
 from tests.small.world import Act, World, change_key, held_before, links_of, stop_of
 
 OPENS = (CommandKind.OPEN, CommandKind.ADD)
@@ -31,6 +33,8 @@ def wrong_at_end(world: World) -> str:
     """What is wrong once all is over."""
     if world.view.intents:
         return f"still without an outcome: {list(world.view.intents)}"
+    if any(act.order for act in world.setting.acts):
+        return _wrong_of_orders(world)
     if world.setting.netted:
         return _wrong_net(world)
     for key, wanted in _wanted(world).items():
@@ -50,12 +54,60 @@ def wrong_at_end(world: World) -> str:
     return ""
 
 
+def _wrong_of_orders(world: World) -> str:
+    """Where the leader has an order that rests: never more than he has, all of it where nothing went wrong, and an
+    order where he has one, as his is."""
+    acts = world.setting.acts
+    leader = sum(held_before(acts, len(acts)).values())
+    held = sum(int(held.volume) for held in world.books.positions.values())
+    believed = sum(int(copy.volume) for copy in world.view.copies.values())
+    if believed != held:
+        return f"{believed} is believed, {held} is held"
+    is_given_up = any(copy.reason is Reason.AHEAD for copy in world.view.finished.values())
+    is_plain = world.faults == world.setting.faults and not world.touches and not is_given_up
+    if not (leader if is_plain else 0) <= held < max(1, leader + STEP * (leader > 0)):
+        return f"{held} is held, {leader} is right"
+    rests = _leader_rests(acts)
+    resting = [(int(order.volume - order.executed_volume), order.limit_price) for order in world.books.resting.values()]
+    right = [rests] if rests is not None else []
+    if resting != right and (is_plain or len(resting) > len(right)):
+        return f"there rests {resting}, {right} is right"
+    return ""
+
+
+def _leader_rests(acts: tuple[Act, ...]) -> tuple[int, int] | None:
+    """How much of the leader's order rests in the end, and at which price."""
+    left: tuple[int, int] | None = None
+    for act in acts:
+        match act.what:
+            case ChangeKind.ORDER_PLACED | ChangeKind.ORDER_AMENDED:
+                left = act.volume, act.limit
+            case ChangeKind.ORDER_CANCELLED | ChangeKind.ORDER_EXPIRED:
+                left = None
+            case _ if act.order and left is not None:
+                left = (left[0] - act.volume, left[1]) if left[0] > act.volume else None
+    return left
+
+
 def _wrong_stop(world: World, copy: Copy) -> str:
+    if any(touch.hand is Hand.STOP for touch in world.touches):
+        return _wrong_stop_by_hand(world, copy)
     held = world.books.positions.get(copy.position) if copy.position is not None else None
     right = stop_of(world.setting.acts, int(copy.leader_position or 0))
     if held is None or held.stop == right:
         return ""
     return f"its stop is {held.stop}, {right} is right"
+
+
+def _wrong_stop_by_hand(world: World, copy: Copy) -> str:
+    """A person's stop stays, unless one of ours was under way beside it, or was asked for without knowing of it."""
+    held = world.books.positions.get(copy.position) if copy.position is not None else None
+    touch = next(touch for touch in world.touches if touch.hand is Hand.STOP)
+    since = world.setting.acts[touch.acts :]
+    is_unknown = not touch.is_told and any(act.what is ChangeKind.PROTECTED for act in since)
+    if held is None or held.stop == PERSONS_STOP or touch.beside or is_unknown:
+        return ""
+    return f"its stop is {held.stop}, a person had set {PERSONS_STOP}"
 
 
 def _wrong_net(world: World) -> str:
@@ -94,8 +146,11 @@ def _wanted(world: World) -> dict[CopyKey, set[Fraction]]:
             side = next(act.side for act in acts if act.position == position)
             each = Fraction(settings.settings["volume.amount"]) * (side.sign if world.setting.netted else 1)
             opened = {number for number in range(len(acts)) if change_key(number + 1) in carried_out}
+            least, most = share_left(world.touches, f"{link}.{source}")
+            all_of_them = frozenset(range(len(acts)))
             found[(link, source)] = {
-                _followed(acts, position, done) * each for done in (opened, frozenset(range(len(acts))))
+                _followed(acts, position, opened) * each * least,
+                _followed(acts, position, all_of_them) * each * most,
             }
     return found
 

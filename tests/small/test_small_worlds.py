@@ -13,10 +13,11 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.rules.closes import REFUSED_PARTS_ARE_READ
 from cmam.domain.values.rules.sight import ACCEPTED_SHOW_AHEAD
 from tests.small.explorer import explore
+from tests.small.hands import Hand
 from tests.small.world import Setting
-from tests.small.worlds import PROFILES, hedged, netted
+from tests.small.worlds import PROFILES, hedged, netted, resting
 
-ENDS_MIN = 50
+ENDS_MIN = 30
 WORLDS = {
     "hedged: open, close": hedged("open, close"),
     "hedged: open, stop, stop": hedged("open, stop, stop"),
@@ -28,6 +29,9 @@ WORLDS = {
     "netted: two, one closes": netted("two, one closes", cuts=False),
     "netted: two sides, one closes": netted("two sides, one closes", cuts=False),
     "two profiles: open, part": netted("open, part", amounts=PROFILES),
+    "resting: order, a part filled": resting("order", fills=(2,), cuts=False),
+    "resting: order, fill": resting("order, fill", cuts=False),
+    "a person closes half: open": hedged("open", hands=(Hand.HALF,), cuts=False, lies=()),
 }
 
 

@@ -42,12 +42,13 @@ from cmam.domain.turns.timing import due, next_due
 from cmam.domain.turns.turn import decide_change, step
 from cmam.domain.values.changes import Change, ChangeKind
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import ChangeKey, LinkId, PositionId, position_source
+from cmam.domain.values.ids import ChangeKey, LinkId, OrderId, PositionId, order_source, position_source
 from cmam.domain.values.quantities import Price, Quote, Side, Volume
 from cmam.domain.values.rules.newest import RULES
-from cmam.domain.values.trades import AccountType, Order, Position
+from cmam.domain.values.trades import AccountType, Order, OrderType, Position
 from tests.factories import LOT, QUOTES, STORE, T0_US, a_change, a_quote, a_view, some_settings
 from tests.small.books import Books
+from tests.small.hands import Hand, Touch, requests
 
 MINI = LOT // 10
 SECOND_US = 1_000_000
@@ -77,6 +78,10 @@ class Act:
     side: Side = Side.BUY
     stop: int = 0
     """The stop of his position from now on, where it is not 0."""
+    order: int = 0
+    """Which of his orders that rest is placed, amended or ended, or is filled by so much; 0 where none is."""
+    limit: int = 0
+    """The price of a limit order that is placed or amended."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,12 @@ class Setting:
     cuts: bool = True
     lies: tuple[CommandKind, ...] = ()
     """What may be refused and done all the same."""
+    anywhere: bool = False
+    """Whether the line may be cut, and the process end, between any two moments."""
+    hands: tuple[Hand, ...] = ()
+    """What a person does to the follower, one after the other, each at any moment."""
+    fills: tuple[int, ...] = ()
+    """What the market fills of orders of the follower that rest, one after the other: all of one, or a half of it."""
     rules: int = RULES
     tick_us: int = 1_000
     """By how much later each request is carried out than the one before: 0 is all in one millisecond."""
@@ -113,6 +124,7 @@ class Look:
     begun_us: int
     orders: tuple[Order, ...] | None = None
     shown: tuple[Position, ...] | None = None
+    resting: tuple[Order, ...] = ()
     asked_us: int = 0
     tells_from_us: int = 0
     restless: int = 0
@@ -138,6 +150,8 @@ class World:
     faults: int = 0
     quiet: int = 0
     past_from_us: int = 0
+    touches: tuple[Touch, ...] = ()
+    filled: int = 0
     asked: tuple[tuple[IntentRecorded, int], ...] = ()
     """What was recorded, each with how many of the leader's acts were told by then."""
     story: tuple[str, ...] = field(default=(), compare=False)
@@ -147,7 +161,7 @@ class World:
         """What tells two moments apart that differ in anything to come."""
         view = {name: value for name, value in vars_of(self.view).items() if name not in _STANDING}
         rest = (self.books, self.before, self.now_us, self.told, self.unsent, self.late, self.look, self.begun)
-        more = (self.executed_us, self.back_us, self.faults, self.quiet, self.past_from_us)
+        more = (self.executed_us, self.back_us, self.faults, self.quiet, self.past_from_us, self.touches, self.filled)
         return pickle.dumps((view, rest, more))
 
 
@@ -189,9 +203,17 @@ def _links(setting: Setting) -> dict[LinkId, LinkSettings]:
 
 def moves(world: World) -> Iterator[tuple[str, World]]:
     """All that may happen next, each with its name; nothing where all is over."""
+    if len(world.touches) < len(world.setting.hands) and not world.quiet:
+        yield from _by_hand(world, world.setting.hands[len(world.touches)])
+    if world.filled < len(world.setting.fills) and not world.quiet:
+        yield from _by_market(world, world.setting.fills[world.filled])
     if world.unsent:
         yield from _fates(world)
         return
+    if world.setting.anywhere and world.faults and world.told and _is_up(world):
+        less = replace(world, faults=world.faults - 1)
+        yield "the line is cut", _cut(less)
+        yield "the process ends", _cut(less, restarted=True)
     if world.told < len(world.setting.acts) and _is_up(world):
         yield f"the leader: {world.setting.acts[world.told].what.value}", _act(world)
     seen = set()
@@ -215,6 +237,46 @@ def moves(world: World) -> Iterator[tuple[str, World]]:
         refresh_us = max(world.now_us, dict(world.begun).get(Kind.REFRESH, T0_US) + REFRESH_US)
         later = replace(world, now_us=refresh_us, quiet=world.quiet + 1)
         yield "a minute later", _begin_look(later, Kind.REFRESH)
+
+
+def _by_hand(world: World, hand: Hand) -> Iterator[tuple[str, World]]:
+    """A person does something at the broker: it is told at once, and for a fault late or never."""
+    is_on_line = world.back_us == 0
+    if any(item.request is None for item in world.late):
+        return  # events of one account are told in the order of what they tell, but for those of one request
+    for request in requests(world.books, hand, len(world.touches) + 1):
+        command = request.command
+        assert command.position is not None
+        held = world.books.positions[command.position]
+        left = held.volume - command.volume
+        out = (item.request for item in world.late if item.request is not None)
+        beside = tuple(asked.command.kind for asked in (*world.view.intents.values(), *out))
+        touch = Touch(hand, held.label, held.volume, left, beside, world.told)
+        done, told = _done(replace(world, touches=(*world.touches, touch)), request)
+        assert not isinstance(told, str)
+        yield f"a person {hand.value}", _heard(done, told) if is_on_line else done
+        if world.faults and is_on_line:
+            untold = (*world.touches, replace(touch, is_told=False))
+            less, name = replace(done, faults=world.faults - 1, touches=untold), f"a person {hand.value}"
+            for word, changed in _tellings(less, told, request, name):
+                yield f"{name}: {word}", changed
+
+
+def _by_market(world: World, part: int) -> Iterator[tuple[str, World]]:
+    """The market fills an order of the follower, or one `part`th of it: told at once, and for a fault late or never."""
+    now_us = world.now_us + world.setting.tick_us
+    for key, order in world.books.resting.items():
+        volume = Volume((order.volume - order.executed_volume) // part)
+        books, told = world.books.filled(key, volume, now_us)
+        before = (*world.before, world.books)[-2:]
+        done = replace(world, books=books, before=before, now_us=now_us, filled=world.filled + 1)
+        yield f"the market fills {volume}", _heard(done, told) if world.back_us == 0 else done
+        if world.faults and world.back_us == 0:
+            late = Late(None, told, now_us + TOLD_LATE_US, "the fill")
+            less = replace(done, faults=world.faults - 1)
+            yield f"the market fills {volume}, untold", less
+            yield f"the market fills {volume}, told late", replace(less, late=(*less.late, late))
+            yield f"the market fills {volume}, told twice", _heard(_heard(less, told), told)
 
 
 def _is_up(world: World) -> bool:
@@ -258,12 +320,34 @@ def _act(world: World) -> World:
         after=Volume(after),
         stop=stop_of(world.setting.acts[: world.told + 1], act.position),
     )
+    if act.order:
+        change = of_order(change, act)
     world = replace(world, told=world.told + 1, now_us=world.now_us + 1_000)
     now = world
     for link in _links(world.setting).values():
         known = gather(world.view, change, link, lambda name: _quote(now, name), difference_of=lambda _: None)
         world = _taken(world, decide_change(world.view, link, change, (world.told, 0), known, world.now_us))
     return world
+
+
+def of_order(change: Change, act: Act) -> Change:
+    """The same where it is one of an order that rests: of that alone, or of a position that it fills."""
+    order = OrderId(act.order)
+    change = replace(change, origin=order, origin_type=OrderType.LIMIT, is_opening=True)
+    if act.what in (ChangeKind.OPENED, ChangeKind.GREW):
+        return change
+    return replace(
+        change,
+        source=order_source(order),
+        order=order,
+        position=None,
+        limit_price=Price(act.limit) if act.limit else None,
+        volume=Volume(act.volume),
+        origin_volume=Volume(act.volume),
+        before=Volume(0),
+        after=Volume(0),
+        price=None,
+    )
 
 
 def change_key(told: int) -> ChangeKey:
@@ -406,6 +490,8 @@ def _cut(world: World, *, restarted: bool = False) -> World:
     """The line is cut, or the process ends and begins anew: what was not told by then never is."""
     unsent, late = world.unsent, tuple(item for item in world.late if item.request is not None)
     world = replace(world, unsent=(), late=late, look=None, executed_us=0)
+    if restarted:
+        world = replace(world, begun=(), past_from_us=0)
     for intent in tuple(world.view.intents.values()):
         is_out = intent.state in (IntentState.SENT, IntentState.ACCEPTED)
         if is_out or restarted:
@@ -454,12 +540,12 @@ def _look_goes_on(world: World, look: Look) -> Iterator[tuple[str, World]]:
     if look.tells_from_us > world.now_us:
         return
     if look.kind is Kind.LOOKUP and look.orders is None:
-        yield "the history is read", replace(world, look=replace(look, orders=world.books.orders))
+        yield "the history is read", replace(world, look=replace(look, orders=world.books.history))
         if world.faults:
             less = replace(world, faults=world.faults - 1)
             former = _of_before(world)
-            if former is not None and former.orders != world.books.orders:
-                yield "a history of before is read", replace(less, look=replace(look, orders=former.orders))
+            if former is not None and former.history != world.books.history:
+                yield "a history of before is read", replace(less, look=replace(look, orders=former.history))
             yield "the history is refused", replace(less, look=None, past_from_us=world.now_us + 500_000)
         return
     if look.shown is None:
@@ -476,11 +562,12 @@ def _look_goes_on(world: World, look: Look) -> Iterator[tuple[str, World]]:
 
 def _snapshots(world: World, look: Look) -> Iterator[tuple[str, World]]:
     asked = replace(look, asked_us=world.now_us)
-    shown = tuple(world.books.positions.values())
-    yield "a snapshot is taken", replace(world, look=replace(asked, shown=shown))
+    shown, resting = tuple(world.books.positions.values()), tuple(world.books.resting.values())
+    yield "a snapshot is taken", replace(world, look=replace(asked, shown=shown, resting=resting))
     former = _of_before(world) if world.faults else None
-    if former is not None and tuple(former.positions.values()) != shown:
-        of_before = replace(asked, shown=tuple(former.positions.values()))
+    if former is not None and (former.positions, former.resting) != (world.books.positions, world.books.resting):
+        was, rested = tuple(former.positions.values()), tuple(former.resting.values())
+        of_before = replace(asked, shown=was, resting=rested)
         yield "a snapshot of before is taken", replace(world, faults=world.faults - 1, look=of_before)
 
 
@@ -498,14 +585,19 @@ def _answered(world: World, look: Look) -> World:
         deals += [deal for deal in world.books.deals if deal.position in smaller and deal.close is not None]
         untold = snapshots.untold(look.heard, shown)
         deals = [deal for deal in deals if deal.deal not in untold]
+    is_of_doubts = look.kind is Kind.DOUBTS
+    told = (one for one in world.books.history if one.order in view.doubted_orders or one.position in view.doubted)
+    past = named(view, look.orders or (tuple(told) if is_of_doubts else ()), 0)
+    span_us = absences.span_us(SETTLE_US, leads=False)
     world = replace(world, look=None)
-    if look.kind is Kind.REFRESH and not snapshots.differs(view, shown, ()):
+    resting = named(view, look.resting, 0)
+    if look.kind is Kind.REFRESH and not snapshots.differs(view, shown, resting):
         return world
     fact = Reconciled(
         positions=shown,
-        orders=(),
+        orders=resting,
         deals=tuple(deals),
-        past_orders=named(view, look.orders or (), 0),
+        past_orders=past,
         looked_up=look.kind in (Kind.LOOKUP, Kind.READBACK),
         covers_from_ms=1 if look.kind is Kind.LOOKUP else 0,
         settle_us=SETTLE_US + (world.now_us - look.begun_us if look.kind is not Kind.FULL else 0),
@@ -516,7 +608,10 @@ def _answered(world: World, look: Look) -> World:
             deals,
             lives if look.kind is Kind.DOUBTS else {},
             look.begun_us,
-            absences.span_us(SETTLE_US, leads=False),
+            span_us,
+        ),
+        doubted_orders=absences.doubted_orders(
+            view, shown, resting, deals, past, look.begun_us, span_us, is_asked=is_of_doubts
         ),
     )
     world = _fact(world, fact)

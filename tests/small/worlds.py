@@ -63,6 +63,38 @@ HEDGED: Mapping[str, tuple[Act, ...]] = {
     "open, add, part, add": (_opens(8), _adds(4), _closes_part(6), _adds(6)),
     "open, add, part, part": (_opens(8), _adds(4), _closes_part(6), _closes_part(3)),
 }
+ORDER = 450
+
+
+def _rests(minis: int, pips: int = 100, what: ChangeKind = ChangeKind.ORDER_PLACED) -> Act:
+    return Act(what, minis * MINI, order=ORDER, limit=PRICE - pips * 10_000)
+
+
+def _fills(minis: int) -> Act:
+    return Act(ChangeKind.OPENED, minis * MINI, order=ORDER)
+
+
+def _fills_more(minis: int) -> Act:
+    return Act(ChangeKind.GREW, minis * MINI, order=ORDER)
+
+
+def _ends(what: ChangeKind = ChangeKind.ORDER_CANCELLED) -> Act:
+    return Act(what, 0, order=ORDER)
+
+
+RESTING: Mapping[str, tuple[Act, ...]] = {
+    "order": (_rests(8),),
+    "order, cancel": (_rests(8), _ends()),
+    "order, fill": (_rests(8), _fills(8)),
+    "order, amend": (_rests(8), _rests(4, 90, ChangeKind.ORDER_AMENDED)),
+    "order, amend, cancel": (_rests(8), _rests(4, 90, ChangeKind.ORDER_AMENDED), _ends()),
+    "order, amend, fill": (_rests(8), _rests(4, 90, ChangeKind.ORDER_AMENDED), _fills(4)),
+    "order, part, rest": (_rests(8), _fills(4), _fills_more(4)),
+    "order, part, cancel": (_rests(8), _fills(4), _ends()),
+    "order, fill, close": (_rests(8), _fills(8), _closes()),
+    "order, fill, part": (_rests(8), _fills(8), _closes_part(4)),
+}
+"""A limit order of the leader's, before a hedged follower whose own the market fills or does not."""
 NETTED: Mapping[str, tuple[Act, ...]] = {
     "two": (_opens(10), _opens(6, position=OTHER)),
     "two, one closes": (_opens(10), _opens(6, position=OTHER), _closes()),
@@ -87,3 +119,8 @@ def hedged(name: str, *, faults: int = 1, **more: Any) -> Setting:
 def netted(name: str, *, faults: int = 1, amounts: tuple[str, ...] = ("1",), **more: Any) -> Setting:
     """A world of a netted follower, of one profile or of more. What is refused there and done is left out."""
     return Setting(NETTED[name], True, amounts, faults, lies=(), **more)
+
+
+def resting(name: str, *, faults: int = 1, fills: tuple[int, ...] = (1,), **more: Any) -> Setting:
+    """A world of a leader's order that rests, before a hedged follower."""
+    return Setting(RESTING[name], faults=faults, fills=fills, **more)

@@ -16,6 +16,7 @@ from cmam.domain.values.naming import read_label
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules.opens import REJECTED_AS_REFUSED
+from cmam.domain.values.rules.resting import RESTS_OUTLIVE_COPIES
 from cmam.domain.values.rules.sight import REFUSED_YET_DONE
 from cmam.domain.values.trades import Order, OrderStatus
 
@@ -155,4 +156,9 @@ def in_words(view: AccountView) -> str:
         return ""
     kinds = {"x": "position", "y": "order"}
     names = ", ".join(f"{kinds[source[0]]} {from_base36(source[1:])}" for source in sorted(view.surplus))
+    if view.rules >= RESTS_OUTLIVE_COPIES:
+        return (
+            f"Of no copy: {names}. The broker did what it had refused, and the second try too, or a cancel came to "
+            "nothing. cmam takes it back."
+        )
     return f"The broker did what it had refused, and the second try too: {names} is one too many. cmam takes it back."

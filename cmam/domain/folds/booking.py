@@ -7,6 +7,7 @@ from cmam.domain.belief.asked import with_intent
 from cmam.domain.belief.belonging import copy_asked, is_fill_of, position_of
 from cmam.domain.belief.copies import Copy, CopyState, Intent, IntentState
 from cmam.domain.belief.holdings import fills_on
+from cmam.domain.belief.proofs import ENDED_ORDER
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ExecutionSeen, Wait
 from cmam.domain.folds.booking_shares import (
@@ -24,7 +25,7 @@ from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import copied, replace
 from cmam.domain.values.rules.levels import OWN_LEVELS
 from cmam.domain.values.rules.nets import FILLS_BY_DEALS
-from cmam.domain.values.rules.resting import GROWN_WHILE_RESTING
+from cmam.domain.values.rules.resting import ENDED_IN_PART, GROWN_WHILE_RESTING
 from cmam.domain.values.rules.sight import DEALS_COUNT, ENDS_ARE_PRICED, FILLS_ARE_SHOWN
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus
 
@@ -70,7 +71,7 @@ def match_copy(
         copy = _with_order(view, copy, intent, order, event.kind)
     is_opening = (intent is not None and intent.command.kind is CommandKind.OPEN) or is_fill_of(copy, event)
     if copy.position is None and is_opening and not copy.share:
-        opened = _opened(event, deal, knows_deals=view.rules >= DEALS_COUNT)
+        opened = _opened(event, deal, view.rules, knows_deals=view.rules >= DEALS_COUNT)
         if opened is not None:
             view, copy = joined(view, copy, *opened, at_us)
             copy = _with_filled(view, copy, event)
@@ -115,7 +116,7 @@ def _take_refused(
         return None
     if order.type.is_pending and order.is_resting:
         return refused.at_rest(view, copy, order)
-    opened = _opened(event, deal, knows_deals=True)
+    opened = _opened(event, deal, view.rules)
     if opened is None:
         return refused.at_work(view, copy, order, at_us)
     position, price = opened
@@ -129,7 +130,9 @@ def _take_refused(
     return refused.with_surplus(view, copy, refused.position_surplus(position))
 
 
-def _opened(event: ExecutionSeen, deal: Deal | None, *, knows_deals: bool) -> tuple[PositionId, Price | None] | None:
+def _opened(
+    event: ExecutionSeen, deal: Deal | None, rules: int, *, knows_deals: bool = True
+) -> tuple[PositionId, Price | None] | None:
     """The position that an opening order filled into, and at which price.
 
     An event may come without its deal, or behind a reconcile whose deals are younger than its snapshot: it tells all
@@ -139,6 +142,8 @@ def _opened(event: ExecutionSeen, deal: Deal | None, *, knows_deals: bool) -> tu
         return None if deal.close is not None else (deal.position, deal.price)
     order, position = event.order, event.position
     is_filled = order is not None and order.status is OrderStatus.FILLED and not order.closing
+    if order is not None and order.status in ENDED_ORDER and rules >= ENDED_IN_PART:
+        is_filled = order.executed_volume > 0 and not order.closing
     if not is_filled or position is None or position.volume <= 0:
         return None
     if event.deal is not None and (not knows_deals or event.deal.close is not None):

@@ -7,6 +7,7 @@ from typing import Any
 from cmam.domain.belief.asked import with_intent, without_intent
 from cmam.domain.belief.copies import Applied, Copy, CopyState, Intent, IntentState, LeftOut
 from cmam.domain.belief.parts import may_be_done
+from cmam.domain.belief.refused import order_surplus
 from cmam.domain.belief.shares import rejoined, shares_of, told_by_net
 from cmam.domain.belief.view import AccountView, InVain, put
 from cmam.domain.events import (
@@ -44,6 +45,7 @@ from cmam.domain.values.rules.nets import (
     ROUNDED_AWAY,
 )
 from cmam.domain.values.rules.opens import ADDS_IN_VAIN, LATE_RESTS_ARE_TOLD, UNLISTED_CODES, UNREAD_WAIT
+from cmam.domain.values.rules.resting import RESTS_OUTLIVE_COPIES
 from cmam.domain.values.rules.sight import REFUSED_YET_DONE
 from cmam.domain.wanted import targets
 from cmam.domain.wanted.levels import wanted_levels
@@ -205,7 +207,7 @@ def settle(view: AccountView, event: IntentSettled, at_us: int) -> AccountView:
     if (is_open or is_placing) and not (is_given_up and view.rules >= REFUSED_OPENS):
         view = _count_refusals(view, intent, event.outcome)
     if copy is None:
-        return _swept(view, intent, event, at_us) if intent.source[0] in SWEEPS else view
+        return _settle_alone(view, intent, event, at_us)
     if event.outcome is Outcome.CONFIRMED and event.reason == POSITION_GONE and intent.command.kind.adds_risk:
         view = noted(view, copy)
     if intent.command.kind.adds_risk:
@@ -288,6 +290,20 @@ def _has_moved_first(view: AccountView, copy: Copy, intent: Intent, reason: str)
     if held is None:
         return reason in (*gone_codes(view.rules), BAD_VOLUME)
     return reason == BAD_VOLUME and held.volume < command.volume
+
+
+def _settle_alone(view: AccountView, intent: Intent, event: IntentSettled, at_us: int) -> AccountView:
+    """What is no copy, or none any more, was asked for something. What rests of one that is over, and was not cancelled
+    by that, stands besides copies from then on, and is taken back as such."""
+    order = intent.command.order
+    if intent.source[0] in SWEEPS:
+        return _swept(view, intent, event, at_us)
+    is_cancelled = event.outcome is Outcome.CONFIRMED or intent.command.kind is not CommandKind.CANCEL
+    if is_cancelled or order is None or order not in view.orders or view.rules < RESTS_OUTLIVE_COPIES:
+        return view
+    source = order_surplus(order)
+    view = replace(view, surplus={**view.surplus, source: intent.link})
+    return _swept(view, replace(intent, source=source), event, at_us)
 
 
 def _swept(view: AccountView, intent: Intent, event: IntentSettled, at_us: int) -> AccountView:

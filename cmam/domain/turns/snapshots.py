@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from cmam.domain.belief.parts import are_to_be_read
+from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, ExecutionSeen
 from cmam.domain.turns import absences
@@ -24,8 +24,8 @@ def differs(view: AccountView, positions: Iterable[Position], orders: Iterable[O
     positions cost and bind is told apart."""
     shown = {position.position: position for position in positions if position.volume > 0}
     resting = {order.order: order for order in orders if order.is_resting}
-    if are_to_be_read(view):
-        return True  # it says what is left of them
+    if any(copy.refused_part or copy.doubt for copy in restless(view.copies)):
+        return True  # it says what is left of a part that was refused, and of what a refusal called gone
     if absences.is_any(view) or shown.keys() != view.positions.keys() or resting.keys() != view.orders.keys():
         return True
     return any(_terms(position) != _terms(view.positions[key]) for key, position in shown.items()) or any(

@@ -27,6 +27,7 @@ from cmam.domain.values.rules.levels import (
     PARTS_MOVE_LEVELS,
     PEOPLE_MOVE_TRAILING,
     PEOPLE_TRAIL,
+    SHOWN_BY_OURS,
 )
 from cmam.domain.values.rules.nets import (
     LEVELS_OF_ONE_SIDE,
@@ -36,7 +37,7 @@ from cmam.domain.values.rules.nets import (
     RESTS_ARE_SHOWN,
 )
 from cmam.domain.values.rules.resting import ORDERS_TOUCHED, PARTS_REST
-from cmam.domain.values.rules.sight import OWN_REQUESTS, TAKEN_BEFORE_SEEN
+from cmam.domain.values.rules.sight import OWN_REQUESTS, TAKEN_BEFORE_SEEN, TAKEN_SINCE_READ
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
 from cmam.domain.wanted.levels import tighter, wanted_levels
 from cmam.domain.wanted.resting import as_shown, shows
@@ -82,6 +83,10 @@ def _by_execution(
     if order is not None and order.stop_out and now.volume < was.volume:
         yield StopOutSeen(link=now.link, source=now.source)
     if asked is not None:
+        has_moved = now.seen_stop not in (None, was.seen_stop) or now.seen_target not in (None, was.seen_target)
+        is_set = was.position is not None and not was.share and not was.awaits_protection
+        if has_moved and is_set and before.rules >= SHOWN_BY_OURS:
+            yield from (found for found in _levels(before, after, was, now) if _is_elses(after, now, found))
         return
     if not fact.is_server_event:
         yield from _of_order(before, after, was, now)
@@ -261,7 +266,7 @@ def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy,
         yield from _of_rest(before, was, now, order)
     yield from _of_order(before, after, was, now)
     if was.position is None and now.position is not None and not now.share and before.rules >= TAKEN_BEFORE_SEEN:
-        yield from _taken_before_seen(now, fact)
+        yield from _taken_before_seen(now, fact, before.rules)
     if was.position is None or was.position != now.position or now.share or now.position not in after.positions:
         return
     stopped = {order.order for order in fact.past_orders if order.stop_out}
@@ -296,13 +301,17 @@ def _taken_beside_fills(before: AccountView, was: Copy, now: Copy, fact: Reconci
         yield CopyTouched(link=now.link, source=now.source, what="volume", before=whole, after=now.volume)
 
 
-def _taken_before_seen(now: Copy, fact: Reconciled) -> Iterator[Event]:
+def _taken_before_seen(now: Copy, fact: Reconciled, rules: int) -> Iterator[Event]:
     """Of what its orders had filled out of sight, a position that has just come to light lacks a part that others have
-    closed. Either may have gone on since the snapshot was taken: what both agree in counts."""
+    closed. Either may have gone on since the snapshot was taken: what both agree in counts. Where the snapshot is the
+    newer one, and its orders had ended by then, all that it lacks was closed."""
     told = {order.order: order for order in (*fact.past_orders, *fact.orders) if order.position == now.position}
     filled = sum(order.executed_volume for order in told.values() if not order.closing)
     closed = sum(order.executed_volume for order in told.values() if order.closing)
     taken = min(filled - now.volume, closed)
+    if rules >= TAKEN_SINCE_READ and fact.covers_from_ms and fact.quiet:
+        is_over = all(order.status is not OrderStatus.ACCEPTED for order in told.values())
+        taken = filled - now.volume if is_over else taken
     if taken <= 0:
         return
     if any(order.stop_out and order.executed_volume for order in told.values()):

@@ -174,3 +174,10 @@ NO_LEVELS_BELOW_HERE = 17
 was by the leader's price: a buy in a symbol that is quoted at a tenth of his opened with a stop further away than its
 whole price, and nothing protected it; and in one that is quoted ten times as high a wide `fixed_sl` opened nothing.
 """
+
+# --- 18 ---------------------------------------------------------------------------------------------------------------
+
+SHOWN_BY_OURS = 18
+"""A stop or target that a person has set, and that the answer to an add or a close of ours shows first, is a person's.
+Where the event about it was lost or late, it was taken for our own that had moved, and amended away.
+"""

@@ -146,3 +146,15 @@ RESTS_EXPIRED = 16
 and the change had not arrived: what his order fills is opened. It counted as closed by a person's hand, and the
 leader's trade was not copied.
 """
+
+# --- 18 ---------------------------------------------------------------------------------------------------------------
+
+RESTS_OUTLIVE_COPIES = 18
+"""What rests of a copy whose filled part has been closed, and whose cancel was refused, or lost, is cancelled again
+until it is gone. The copy was over with its position, nobody asked again, and the rest could fill for nobody.
+"""
+
+ENDED_IN_PART = 18
+"""An order that is told as ended, with a part executed and no deal of that, has filled that part: its copy holds it.
+The copy counted as never filled and was over, and the position stood for nobody.
+"""

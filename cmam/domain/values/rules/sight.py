@@ -279,3 +279,10 @@ REFUSED_FOLLOW = 17
 """Of an open that was refused for now, and of which the leader has closed a part before it was tried again, that part
 is closed where it was done all the same. It was held whole, and what the leader added was added to the whole.
 """
+
+# --- 18 ---------------------------------------------------------------------------------------------------------------
+
+TAKEN_SINCE_READ = 18
+"""What a person closes of an open whose answer was lost, between the history and the snapshot of the look for it, is
+not opened again: the order was done whole, and its position has less. It was taken for what the order had not filled.
+"""
