@@ -32,6 +32,7 @@ from cmam.domain.values.rules.sight import (
     SHOWN_BEFORE,
     STANDS_AGAIN,
     SWAPS_MOVE_NOTHING,
+    SWAPS_TRADE_NOTHING,
     UNTIMED_AGAIN,
     UNTIMED_HOLDS,
 )
@@ -198,16 +199,24 @@ def _protects_untimed(view: AccountView, event: ExecutionSeen) -> bool:
 def as_told(view: AccountView, event: ExecutionSeen, seen: Position) -> Position:
     """The position of an event without a new deal, as it counts: where a protective order tells it without a time that
     says so, it may be of before, so that its levels count, and of what is held only what nothing else has told. Of a
-    swap that is told so its swap counts alone. A net is taken away by a deal, not by the end of what protected it."""
+    swap that is told so its swap counts alone, as of one that shows a trade which nothing has told: that is the next
+    look's. A net is taken away by a deal, not by the end of what protected it."""
     known = view.positions.get(seen.position)
     if known is not None and _ends_with_its_net(view, event, seen):
         return known
     if known is not None and event.kind is ExecutionKind.SWAP and view.rules >= SWAPS_MOVE_NOTHING:
-        is_untimed = seen.updated_ms in (0, known.updated_ms)
-        return replace(known, swap=seen.swap) if is_untimed else seen
+        is_alone = seen.updated_ms in (0, known.updated_ms) or _is_traded_unseen(view, known, seen)
+        return replace(known, swap=seen.swap) if is_alone else seen
     if known is None or not _protects_untimed(view, event):
         return seen
     return replace(seen, side=known.side, volume=known.volume, status=known.status)
+
+
+def _is_traded_unseen(view: AccountView, known: Position, seen: Position) -> bool:
+    """Whether what a charge shows of a position that is no copy's has been traded, and not been told yet."""
+    is_later = seen.updated_ms > known.updated_ms and seen.volume > 0
+    is_traded = is_later and not _is_alike(known, seen) and seen.position not in view.by_position
+    return is_traded and view.rules >= SWAPS_TRADE_NOTHING
 
 
 def _ends_with_its_net(view: AccountView, event: ExecutionSeen, seen: Position) -> bool:

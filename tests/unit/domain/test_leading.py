@@ -23,7 +23,12 @@ from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.rules.resting import AMENDED_AS_HEARD, ORDERS_WITH_POSITIONS
-from cmam.domain.values.rules.sight import CORRECTIONS_OPEN_NOTHING, GAPS_TO_COME, NO_OLDER_THAN_GAPS
+from cmam.domain.values.rules.sight import (
+    CORRECTIONS_OPEN_NOTHING,
+    GAPS_TO_COME,
+    NO_OLDER_THAN_GAPS,
+    SWAPS_TRADE_NOTHING,
+)
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
 from tests.factories import LEADER, LOT, T0_US, Pair, a_view, price
 
@@ -298,6 +303,28 @@ def test_an_open_that_a_bare_event_shows_first_is_told_by_the_next_look(kind: Ex
     if kind is not ExecutionKind.SWAP:
         before = replace(view, rules=CORRECTIONS_OPEN_NOTHING - 1)
         assert _told(evolve(before, shown, T0_US + 1), look) == []
+
+
+@pytest.mark.parametrize(("after", "kind"), [(2 * LOT, ChangeKind.GREW), (LOT // 2, ChangeKind.REDUCED)])
+def test_a_trade_that_a_swap_shows_first_is_told_by_its_deal_or_the_next_look(after: int, kind: ChangeKind) -> None:
+    """The first look knew its deal and showed the position as before: followers never heard of it."""
+    side = Side.BUY if after > LOT else Side.SELL
+    deal = Deal(deal=DealId(8), order=OrderId(9), position=HELD.position, symbol=SymbolId(1), side=side,
+                volume=Volume(abs(after - LOT)), filled_volume=Volume(abs(after - LOT)), executed_ms=2)  # fmt: skip
+    traded = replace(HELD, volume=Volume(after), updated_ms=2)
+    charged = ExecutionSeen(kind=ExecutionKind.SWAP, position=replace(traded, swap=-12, updated_ms=3))
+    look = Reconciled(positions=(replace(traded, updated_ms=3),), orders=(), deals=(deal,))
+    fill = ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, position=traded, deal=deal)
+    for is_known in (True, False):
+        view = _holding(HELD)
+        if is_known:
+            view = evolve(view, Reconciled(positions=(HELD,), orders=(), deals=(deal,)), T0_US)
+        assert _told(view, charged) == []
+        for told_by in (look, fill):
+            (told,) = _told(evolve(view, charged, T0_US + 1), told_by)
+            assert (told.kind, told.after) == (kind, after)
+            before = evolve(replace(view, rules=SWAPS_TRADE_NOTHING - 1), charged, T0_US + 1)
+            assert _told(before, told_by) == []
 
 
 def test_an_open_that_a_bare_fill_shows_first_is_told_at_once() -> None:

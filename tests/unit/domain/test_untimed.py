@@ -13,7 +13,7 @@ from cmam.domain.folds.account import evolve
 from cmam.domain.values.ids import AccountId, DealId, OrderId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules.newest import RULES
-from cmam.domain.values.rules.sight import SWAPS_MOVE_NOTHING, UNTIMED_AGAIN, UNTIMED_HOLDS
+from cmam.domain.values.rules.sight import SWAPS_MOVE_NOTHING, SWAPS_TRADE_NOTHING, UNTIMED_AGAIN, UNTIMED_HOLDS
 from cmam.domain.values.trades import (
     ExecutionKind,
     Order,
@@ -184,8 +184,12 @@ def test_a_swap_without_a_time_of_its_own_moves_no_volume(at_ms: int, told_ms: i
 
 
 def test_a_swap_with_a_later_time_is_the_newest_word() -> None:
-    """It shows what stands then."""
+    """It shows what stands then; what has been traded unseen is left to be told."""
     view = evolve(AccountView(account=AccountId(1), rules=RULES), filled(POSITION, 1), 1)
-    later = replace(POSITION, volume=Volume(60_000), updated_ms=6_000)
+    later = replace(POSITION, stop=Price(109_000_000), updated_ms=6_000)
     view = evolve(view, ExecutionSeen(kind=ExecutionKind.SWAP, position=later), 2)
-    assert view.positions[POSITION.position].volume == 60_000
+    assert view.positions[POSITION.position].stop == 109_000_000
+    charged = ExecutionSeen(kind=ExecutionKind.SWAP, position=replace(later, volume=Volume(60_000), updated_ms=7_000))
+    assert evolve(view, charged, 3).positions[POSITION.position].volume == 100_000
+    before = replace(view, rules=SWAPS_TRADE_NOTHING - 1)
+    assert evolve(before, charged, 3).positions[POSITION.position].volume == 60_000

@@ -279,3 +279,11 @@ REFUSED_FOLLOW = 17
 """Of an open that was refused for now, and of which the leader has closed a part before it was tried again, that part
 is closed where it was done all the same. It was held whole, and what the leader added was added to the whole.
 """
+
+# --- 18 ---------------------------------------------------------------------------------------------------------------
+
+SWAPS_TRADE_NOTHING = 18
+"""A swap that shows more or less of a leader's position than is known leaves that to be told by the deal that is yet to
+come, or by the next look. It counted as the broker's correction: what the leader had added or closed around a cut,
+where the first look knew the deal and showed the position as before, was never told to anybody.
+"""
