@@ -5,13 +5,13 @@ The newest snapshot by the broker's own time wins; one of a position that is kno
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from cmam.domain.belief.copies import Intent
 from cmam.domain.belief.held import with_position, without_position
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen, Reconciled, TrailingStopMoved
-from cmam.domain.values.ids import OrderId, PositionId
+from cmam.domain.values.ids import DealId, OrderId, PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
 from cmam.domain.values.rules.levels import LOOSENED_AT_ONCE, TRAILED_BEFORE, TRAILED_ON, TRAILS_ONE_WAY
@@ -35,6 +35,7 @@ from cmam.domain.values.rules.sight import (
     SWAPS_TRADE_NOTHING,
     UNTIMED_AGAIN,
     UNTIMED_HOLDS,
+    UNTIMED_SHOW_AHEAD,
 )
 from cmam.domain.values.trades import (
     AccountType,
@@ -278,11 +279,29 @@ def note_ahead(view: AccountView, event: ExecutionSeen, former: Mapping[Position
     return _note_untold(view, seen.position, view.untold.get(seen.position, 0) + moved)
 
 
+def note_shown(
+    view: AccountView, event: Reconciled, former: Mapping[PositionId, Position], deals: Collection[DealId]
+) -> AccountView:
+    """Note by how much a look shows what is no copy's, and tells no time, moved since it was one of the `former`: but
+    for what its own history tells, by deals whose events may be on their way."""
+    moved: dict[PositionId, int] = {}
+    for seen in event.positions:
+        if not seen.updated_ms and seen.position not in view.by_position:
+            moved[seen.position] = _signed(view.positions.get(seen.position)) - _signed(former.get(seen.position))
+    for deal in event.deals if moved else ():
+        if deal.position in moved and deal.is_execution and deal.deal not in deals:
+            moved[deal.position] -= int(deal.filled_volume) * deal.side.sign
+    return replace(view, untold={one: by for one, by in moved.items() if by}) if moved else view
+
+
 def _is_shown_ahead(view: AccountView, known: Position, deal: Deal) -> bool:
-    """Whether what a deal has moved was shown before it, by a position that is no older."""
+    """Whether what a deal has moved was shown before it, by a position that is no older, or by one that tells no time
+    in a look of a moment ago."""
     untold, moved = view.untold.get(deal.position, 0), int(deal.filled_volume) * deal.side.sign
     is_in_it = untold * moved > 0 and abs(moved) <= abs(untold)
-    return is_in_it and deal.executed_ms <= known.updated_ms and view.rules >= SHOWN_AHEAD
+    is_recent = view.rules >= UNTIMED_SHOW_AHEAD and view.at_us - view.reconciled_us < SETTLED_US
+    is_no_older = deal.executed_ms <= known.updated_ms or (not known.updated_ms and is_recent)
+    return is_in_it and is_no_older and view.rules >= SHOWN_AHEAD
 
 
 def _is_opened_by(view: AccountView, seen: Position, deal: Deal) -> bool:

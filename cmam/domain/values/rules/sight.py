@@ -287,3 +287,8 @@ SWAPS_TRADE_NOTHING = 18
 come, or by the next look. It counted as the broker's correction: what the leader had added or closed around a cut,
 where the first look knew the deal and showed the position as before, was never told to anybody.
 """
+
+UNTIMED_SHOW_AHEAD = 18
+"""A leader's deal that comes without its position, a moment behind a look that tells no times and shows it, is in that.
+It was booked once more: an open was told as an add besides, an add or a part twice, until the next look took it back.
+"""
