@@ -31,6 +31,7 @@ from cmam.domain.values.rules.sight import (
     SHOWN_AHEAD,
     SHOWN_BEFORE,
     STANDS_AGAIN,
+    SWAPS_LOOSEN_NOTHING,
     SWAPS_MOVE_NOTHING,
     SWAPS_TRADE_NOTHING,
     UNTIMED_AGAIN,
@@ -201,13 +202,16 @@ def as_told(view: AccountView, event: ExecutionSeen, seen: Position) -> Position
     """The position of an event without a new deal, as it counts: where a protective order tells it without a time that
     says so, it may be of before, so that its levels count, and of what is held only what nothing else has told. Of a
     swap that is told so its swap counts alone, as of one that shows a trade which nothing has told: that is the next
-    look's. A net is taken away by a deal, not by the end of what protected it."""
+    look's. No swap takes a trailing stop back. A net is taken away by a deal, not by the end of what protected it."""
     known = view.positions.get(seen.position)
     if known is not None and _ends_with_its_net(view, event, seen):
         return known
     if known is not None and event.kind is ExecutionKind.SWAP and view.rules >= SWAPS_MOVE_NOTHING:
         is_alone = seen.updated_ms in (0, known.updated_ms) or _is_traded_unseen(view, known, seen)
-        return replace(known, swap=seen.swap) if is_alone else seen
+        if is_alone:
+            return replace(known, swap=seen.swap)
+        is_later = seen.updated_ms > known.updated_ms and view.rules >= SWAPS_LOOSEN_NOTHING
+        return _trailed_on(replace(known, updated_ms=seen.updated_ms), seen) if is_later else seen
     if known is None or not _protects_untimed(view, event):
         return seen
     return replace(seen, side=known.side, volume=known.volume, status=known.status)

@@ -292,3 +292,8 @@ UNTIMED_SHOW_AHEAD = 18
 """A leader's deal that comes without its position, a moment behind a look that tells no times and shows it, is in that.
 It was booked once more: an open was told as an add besides, an add or a part twice, until the next look took it back.
 """
+
+SWAPS_LOOSEN_NOTHING = 18
+"""A swap that shows a stop as it was before it trailed takes it not back, whatever its time says. The copy counted as
+touched, and its leader's stop was told as loosened; what was really set is told by the next look.
+"""
