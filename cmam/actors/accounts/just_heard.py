@@ -63,11 +63,13 @@ class JustHeard:
         return self._executed_us < self.asked_us - QUIET_US
 
     def quiet_from_us(self) -> int:
-        """From when on the first look of a start, or of a line, shows the last deal on record and the last execution
-        that was heard, also where it shows what stood a moment ago; a deal of a clock that was set back since is none.
+        """From when on the first look of a start, or of a line, shows the last deal on record, the last execution that
+        was heard and where stops have trailed to, which an account has told up to when it was last in sight, also where
+        it shows what stood a moment ago; a deal of a clock that was set back since is none.
         """
-        clock = self._desk.ports.clock
-        left_us = self._desk.view.dealt_us + QUIET_US - clock.now()
+        clock, view = self._desk.ports.clock, self._desk.view
+        last_us = max(view.dealt_us, view.in_sight_us if view.trailed_from else 0)
+        left_us = last_us + QUIET_US - clock.now()
         heard_us = self._executed_us + QUIET_US if self._executed_us else 0
         return max(heard_us, clock.monotonic() + left_us if 0 < left_us <= QUIET_US else 0)
 

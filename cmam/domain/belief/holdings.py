@@ -5,13 +5,13 @@ The newest snapshot by the broker's own time wins; one of a position that is kno
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from cmam.domain.belief.copies import Intent
 from cmam.domain.belief.held import with_position, without_position
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ExecutionSeen, Reconciled, TrailingStopMoved
-from cmam.domain.values.ids import OrderId, PositionId
+from cmam.domain.values.ids import DealId, OrderId, PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
 from cmam.domain.values.rules.levels import LOOSENED_AT_ONCE, TRAILED_BEFORE, TRAILED_ON, TRAILS_ONE_WAY
@@ -31,9 +31,12 @@ from cmam.domain.values.rules.sight import (
     SHOWN_AHEAD,
     SHOWN_BEFORE,
     STANDS_AGAIN,
+    SWAPS_LOOSEN_NOTHING,
     SWAPS_MOVE_NOTHING,
+    SWAPS_TRADE_NOTHING,
     UNTIMED_AGAIN,
     UNTIMED_HOLDS,
+    UNTIMED_SHOW_AHEAD,
 )
 from cmam.domain.values.trades import (
     AccountType,
@@ -198,16 +201,27 @@ def _protects_untimed(view: AccountView, event: ExecutionSeen) -> bool:
 def as_told(view: AccountView, event: ExecutionSeen, seen: Position) -> Position:
     """The position of an event without a new deal, as it counts: where a protective order tells it without a time that
     says so, it may be of before, so that its levels count, and of what is held only what nothing else has told. Of a
-    swap that is told so its swap counts alone. A net is taken away by a deal, not by the end of what protected it."""
+    swap that is told so its swap counts alone, as of one that shows a trade which nothing has told: that is the next
+    look's. No swap takes a trailing stop back. A net is taken away by a deal, not by the end of what protected it."""
     known = view.positions.get(seen.position)
     if known is not None and _ends_with_its_net(view, event, seen):
         return known
     if known is not None and event.kind is ExecutionKind.SWAP and view.rules >= SWAPS_MOVE_NOTHING:
-        is_untimed = seen.updated_ms in (0, known.updated_ms)
-        return replace(known, swap=seen.swap) if is_untimed else seen
+        is_alone = seen.updated_ms in (0, known.updated_ms) or _is_traded_unseen(view, known, seen)
+        if is_alone:
+            return replace(known, swap=seen.swap)
+        is_later = seen.updated_ms > known.updated_ms and view.rules >= SWAPS_LOOSEN_NOTHING
+        return _trailed_on(replace(known, updated_ms=seen.updated_ms), seen) if is_later else seen
     if known is None or not _protects_untimed(view, event):
         return seen
     return replace(seen, side=known.side, volume=known.volume, status=known.status)
+
+
+def _is_traded_unseen(view: AccountView, known: Position, seen: Position) -> bool:
+    """Whether what a charge shows of a position that is no copy's has been traded, and not been told yet."""
+    is_later = seen.updated_ms > known.updated_ms and seen.volume > 0
+    is_traded = is_later and not _is_alike(known, seen) and seen.position not in view.by_position
+    return is_traded and view.rules >= SWAPS_TRADE_NOTHING
 
 
 def _ends_with_its_net(view: AccountView, event: ExecutionSeen, seen: Position) -> bool:
@@ -269,11 +283,29 @@ def note_ahead(view: AccountView, event: ExecutionSeen, former: Mapping[Position
     return _note_untold(view, seen.position, view.untold.get(seen.position, 0) + moved)
 
 
+def note_shown(
+    view: AccountView, event: Reconciled, former: Mapping[PositionId, Position], deals: Collection[DealId]
+) -> AccountView:
+    """Note by how much a look shows what is no copy's, and tells no time, moved since it was one of the `former`: but
+    for what its own history tells, by deals whose events may be on their way."""
+    moved: dict[PositionId, int] = {}
+    for seen in event.positions:
+        if not seen.updated_ms and seen.position not in view.by_position:
+            moved[seen.position] = _signed(view.positions.get(seen.position)) - _signed(former.get(seen.position))
+    for deal in event.deals if moved else ():
+        if deal.position in moved and deal.is_execution and deal.deal not in deals:
+            moved[deal.position] -= int(deal.filled_volume) * deal.side.sign
+    return replace(view, untold={one: by for one, by in moved.items() if by}) if moved else view
+
+
 def _is_shown_ahead(view: AccountView, known: Position, deal: Deal) -> bool:
-    """Whether what a deal has moved was shown before it, by a position that is no older."""
+    """Whether what a deal has moved was shown before it, by a position that is no older, or by one that tells no time
+    in a look of a moment ago."""
     untold, moved = view.untold.get(deal.position, 0), int(deal.filled_volume) * deal.side.sign
     is_in_it = untold * moved > 0 and abs(moved) <= abs(untold)
-    return is_in_it and deal.executed_ms <= known.updated_ms and view.rules >= SHOWN_AHEAD
+    is_recent = view.rules >= UNTIMED_SHOW_AHEAD and view.at_us - view.reconciled_us < SETTLED_US
+    is_no_older = deal.executed_ms <= known.updated_ms or (not known.updated_ms and is_recent)
+    return is_in_it and is_no_older and view.rules >= SHOWN_AHEAD
 
 
 def _is_opened_by(view: AccountView, seen: Position, deal: Deal) -> bool:

@@ -90,18 +90,18 @@ class AccountView:
     `results` are floating results by the broker's own reckoning, asked where quotes are missing, with their moment.
     `unexplained` are balance versions of which no deal and no movement of money is known, `in_sight_us` the last moment
     at which the account was known to be what its broker shows, before it went out of sight. `untold` is by how much a
-    position, bought as positive, has moved more than its deals have told, and `trailed_from` where its stop stood
-    before it trailed to where it is. `doubted` are positions that snapshots leave out and that count as open still,
-    with the moment (us) since when, and `doubted_orders` orders that count as resting. `surplus` is what stands besides
-    a copy since a refused request was done all the same, by the source of what takes it back: `x` and the position, `y`
-    and the order. `in_vain` is what was to end so, or with a flatten of the whole account, and has not yet. `unpriced`
-    are positions of copies of which something went without a deal that told who took it and at which price, until the
-    broker has been asked, and `lost_closes` those of our closes that did; `missed` is what others took of nets so.
-    `told_closed` are hedged positions of which an event has just told that they are closed, with that moment (us), and
-    `dealt_us` is when the last deal was told. `shown_ms` is how new each position was that the last look showed.
-    `told_ahead` are deals that the history of the last look has told, and no event yet. `restored_us` is when the log
-    was restored from a backup, until the first look after that, and `restored_version` how long the stream was by then.
-    `relooked_us` is the moment of that look.
+    position, bought as positive, has moved more than its deals have told since the last look, and `trailed_from` where
+    its stop stood before it trailed to where it is. `doubted` are positions that snapshots leave out and that count as
+    open still, with the moment (us) since when, and `doubted_orders` orders that count as resting. `surplus` is what
+    stands besides a copy since a refused request was done all the same, by the source of what takes it back: `x` and
+    the position, `y` and the order. `in_vain` is what was to end so, or with a flatten of the whole account, and has
+    not yet. `unpriced` are positions of copies of which something went without a deal that told who took it and at
+    which price, until the broker has been asked, and `lost_closes` those of our closes that did; `missed` is what
+    others took of nets so. `told_closed` are hedged positions of which an event has just told that they are closed,
+    with that moment (us), and `dealt_us` is when the last deal was told. `shown_ms` is how new each position was that
+    the last look showed. `told_ahead` are deals that the history of the last look has told, and no event yet.
+    `restored_us` is when the log was restored from a backup, until the first look after that, and `restored_version`
+    how long the stream was by then. `relooked_us` is the moment of that look.
     """
 
     account: AccountId

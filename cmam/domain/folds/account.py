@@ -21,6 +21,7 @@ from cmam.domain.belief.holdings import (
     drop_position,
     is_told_again,
     note_ahead,
+    note_shown,
     note_told_closed,
     take_dealt,
     take_order,
@@ -111,6 +112,7 @@ from cmam.domain.values.rules.sight import (
     RESTORES_ARE_KNOWN,
     TOLD_AGAIN,
     UNDECIDED_AT_BACKUPS,
+    UNTIMED_SHOW_AHEAD,
 )
 from cmam.domain.values.trades import Deal
 
@@ -233,6 +235,8 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
         _with_orders(view, event, at_us), shown_ms={shown.position: shown.updated_ms for shown in event.positions}
     )
     view = replace(adopt_unknown(view, event, known, at_us), has_reconciled=True, reconciled_us=at_us, untold={})
+    if not is_anew and view.rules >= UNTIMED_SHOW_AHEAD:
+        view = note_shown(view, event, held, deals)
     view = note_unpriced(refresh_copies(view, event.deals), event, copies, deals)
     view = note_losses(view, event, copies, held, deals, intents)
     view = note_fills(view, event, copies)

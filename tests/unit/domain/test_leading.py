@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cmam.domain.belief.holdings import SETTLED_US
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     AlertHealed,
@@ -23,7 +24,13 @@ from cmam.domain.values.ids import DealId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.rules.resting import AMENDED_AS_HEARD, ORDERS_WITH_POSITIONS
-from cmam.domain.values.rules.sight import CORRECTIONS_OPEN_NOTHING, GAPS_TO_COME, NO_OLDER_THAN_GAPS
+from cmam.domain.values.rules.sight import (
+    CORRECTIONS_OPEN_NOTHING,
+    GAPS_TO_COME,
+    NO_OLDER_THAN_GAPS,
+    SWAPS_TRADE_NOTHING,
+    UNTIMED_SHOW_AHEAD,
+)
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus, OrderType, Position
 from tests.factories import LEADER, LOT, T0_US, Pair, a_view, price
 
@@ -298,6 +305,50 @@ def test_an_open_that_a_bare_event_shows_first_is_told_by_the_next_look(kind: Ex
     if kind is not ExecutionKind.SWAP:
         before = replace(view, rules=CORRECTIONS_OPEN_NOTHING - 1)
         assert _told(evolve(before, shown, T0_US + 1), look) == []
+
+
+@pytest.mark.parametrize(("after", "kind"), [(2 * LOT, ChangeKind.GREW), (LOT // 2, ChangeKind.REDUCED)])
+def test_a_trade_that_a_swap_shows_first_is_told_by_its_deal_or_the_next_look(after: int, kind: ChangeKind) -> None:
+    """The first look knew its deal and showed the position as before: followers never heard of it."""
+    side = Side.BUY if after > LOT else Side.SELL
+    deal = Deal(deal=DealId(8), order=OrderId(9), position=HELD.position, symbol=SymbolId(1), side=side,
+                volume=Volume(abs(after - LOT)), filled_volume=Volume(abs(after - LOT)), executed_ms=2)  # fmt: skip
+    traded = replace(HELD, volume=Volume(after), updated_ms=2)
+    charged = ExecutionSeen(kind=ExecutionKind.SWAP, position=replace(traded, swap=-12, updated_ms=3))
+    look = Reconciled(positions=(replace(traded, updated_ms=3),), orders=(), deals=(deal,))
+    fill = ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, position=traded, deal=deal)
+    for is_known in (True, False):
+        view = _holding(HELD)
+        if is_known:
+            view = evolve(view, Reconciled(positions=(HELD,), orders=(), deals=(deal,)), T0_US)
+        assert _told(view, charged) == []
+        for told_by in (look, fill):
+            (told,) = _told(evolve(view, charged, T0_US + 1), told_by)
+            assert (told.kind, told.after) == (kind, after)
+            before = evolve(replace(view, rules=SWAPS_TRADE_NOTHING - 1), charged, T0_US + 1)
+            assert _told(before, told_by) == []
+
+
+@pytest.mark.parametrize(("volume", "after"), [(0, LOT), (LOT, 2 * LOT), (LOT, LOT // 2)])
+def test_a_deal_without_its_position_is_told_once_behind_a_look_without_times(volume: int, after: int) -> None:
+    """The look has told it: an open was added to, and an add was added twice, until the next look."""
+    side, moved = (Side.BUY if after > volume else Side.SELL), Volume(abs(after - volume))
+    deal = Deal(deal=DealId(8), order=OrderId(9), position=HELD.position, symbol=SymbolId(1), side=side,
+                volume=moved, filled_volume=moved, executed_ms=2)  # fmt: skip
+    held = (replace(HELD, volume=Volume(volume), updated_ms=0),) if volume else ()
+    look = Reconciled(positions=(replace(HELD, volume=Volume(after), updated_ms=0),), orders=())
+    fill = ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, deal=deal)
+    view = _holding(*held)
+    assert [told.after for told in _told(view, look)] == [after]
+    shown = evolve(view, look, T0_US + 1)
+    assert _told(shown, fill) == []
+    assert _told(evolve(replace(view, rules=UNTIMED_SHOW_AHEAD - 1), look, T0_US + 1), fill)
+    further = replace(fill, deal=replace(deal, deal=DealId(9), side=Side.BUY))
+    assert [told.after for told in _told(evolve(shown, fill, T0_US + 2), further)] == [after + moved]
+    for known in (replace(look, deals=(deal,)), replace(look, positions=held)):
+        told = _told(evolve(view, known, T0_US + 1), further)
+        assert [change.volume for change in told] == [moved]
+    assert changes(shown, evolve(shown, fill, T0_US + 1 + SETTLED_US), fill)
 
 
 def test_an_open_that_a_bare_fill_shows_first_is_told_at_once() -> None:

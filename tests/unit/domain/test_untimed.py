@@ -13,7 +13,13 @@ from cmam.domain.folds.account import evolve
 from cmam.domain.values.ids import AccountId, DealId, OrderId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules.newest import RULES
-from cmam.domain.values.rules.sight import SWAPS_MOVE_NOTHING, UNTIMED_AGAIN, UNTIMED_HOLDS
+from cmam.domain.values.rules.sight import (
+    SWAPS_LOOSEN_NOTHING,
+    SWAPS_MOVE_NOTHING,
+    SWAPS_TRADE_NOTHING,
+    UNTIMED_AGAIN,
+    UNTIMED_HOLDS,
+)
 from cmam.domain.values.trades import (
     ExecutionKind,
     Order,
@@ -183,9 +189,29 @@ def test_a_swap_without_a_time_of_its_own_moves_no_volume(at_ms: int, told_ms: i
         assert (view.positions[POSITION.position].volume, view.positions[POSITION.position].swap) == (held, -12)
 
 
+def test_a_swap_takes_no_trailing_stop_back() -> None:
+    """It may show where the stop stood before it trailed, with a time of its own; where nothing trails it is news."""
+    trailed = replace(POSITION, trailing=True, stop=Price(109_500_000))
+    before = replace(trailed, stop=Price(109_000_000), swap=-12, updated_ms=6_000)
+    charged = ExecutionSeen(kind=ExecutionKind.SWAP, position=before)
+    set_back = ExecutionSeen(kind=ExecutionKind.SWAP, position=replace(before, trailing=False))
+    for rules, event, stop in (
+        (RULES, charged, 109_500_000),
+        (SWAPS_LOOSEN_NOTHING - 1, charged, 109_000_000),
+        (RULES, set_back, 109_000_000),
+    ):
+        view = evolve(AccountView(account=AccountId(1), rules=rules), filled(trailed, 1), 1)
+        told = evolve(view, event, 2).positions[POSITION.position]
+        assert (told.stop, told.swap, told.updated_ms) == (stop, -12, 6_000)
+
+
 def test_a_swap_with_a_later_time_is_the_newest_word() -> None:
-    """It shows what stands then."""
+    """It shows what stands then; what has been traded unseen is left to be told."""
     view = evolve(AccountView(account=AccountId(1), rules=RULES), filled(POSITION, 1), 1)
-    later = replace(POSITION, volume=Volume(60_000), updated_ms=6_000)
+    later = replace(POSITION, stop=Price(109_000_000), updated_ms=6_000)
     view = evolve(view, ExecutionSeen(kind=ExecutionKind.SWAP, position=later), 2)
-    assert view.positions[POSITION.position].volume == 60_000
+    assert view.positions[POSITION.position].stop == 109_000_000
+    charged = ExecutionSeen(kind=ExecutionKind.SWAP, position=replace(later, volume=Volume(60_000), updated_ms=7_000))
+    assert evolve(view, charged, 3).positions[POSITION.position].volume == 100_000
+    before = replace(view, rules=SWAPS_TRADE_NOTHING - 1)
+    assert evolve(before, charged, 3).positions[POSITION.position].volume == 60_000

@@ -286,3 +286,19 @@ TAKEN_SINCE_READ = 18
 """What a person closes of an open whose answer was lost, between the history and the snapshot of the look for it, is
 not opened again: the order was done whole, and its position has less. It was taken for what the order had not filled.
 """
+
+SWAPS_TRADE_NOTHING = 18
+"""A swap that shows more or less of a leader's position than is known leaves that to be told by the deal that is yet to
+come, or by the next look. It counted as the broker's correction: what the leader had added or closed around a cut,
+where the first look knew the deal and showed the position as before, was never told to anybody.
+"""
+
+UNTIMED_SHOW_AHEAD = 18
+"""A leader's deal that comes without its position, a moment behind a look that tells no times and shows it, is in that.
+It was booked once more: an open was told as an add besides, an add or a part twice, until the next look took it back.
+"""
+
+SWAPS_LOOSEN_NOTHING = 18
+"""A swap that shows a stop as it was before it trailed takes it not back, whatever its time says. The copy counted as
+touched, and its leader's stop was told as loosened; what was really set is told by the next look.
+"""
