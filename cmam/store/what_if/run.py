@@ -210,6 +210,7 @@ class Run:
                 self._step(book, own, at_us, is_ours=True)
         elif not (book.is_guard_fact(fact) and book.watches_guards):
             derived = self._step(book, self._as_asked(book, fact), at_us, is_ours=False)
+        book.keep_up()
         keys = {key} if key is not None else None
         if key is None and not isinstance(fact, QuotesSampled):
             keys = {*book.real.copies, *book.view.copies} if derived or turn.derived else set()
