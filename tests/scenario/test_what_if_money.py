@@ -297,3 +297,16 @@ def test_a_guard_that_is_asked_for_knows_the_balance_after_a_cut(then: Mapping[s
     assert abs(here.balance - there.balance) <= CENT
     if then:  # what was paid in meanwhile is on record: it moves what the day's loss is counted from
         assert [day.anchor for day in here.days.values()] == [day.anchor for day in there.days.values()] == [5_050_000]
+
+
+def test_what_was_asked_for_as_the_log_ends_is_answered() -> None:
+    """His last act is the last record where nobody followed it: a copy's cancel got no answer, and it rested."""
+
+    def trades(book: Rulebook) -> None:
+        placed = book.person.place(LIMIT, 10_000 * UNIT, price=1.07)
+        book.go(3)
+        book.person.cancel(placed)
+        book.go(15)
+
+    (end,) = _asked(_day(Case("f", "Same"), {"order_types": "market"}, trades), {"order_types": "all"})["differences"]
+    assert end["what_if"]["state"] == "closed"

@@ -78,7 +78,10 @@ class Run:
         """Take a whole log, then value what is still open."""
         for turn in turns(records):
             self.take(turn)
-        self._pass_time(self.now_us + 1)
+        answered_us = max(
+            (answer[0] for answer in self._heap), default=self.now_us
+        )  # what is under way as the log ends
+        self._pass_time(answered_us + 1)
         for book in self.books.values():
             self.rows.valued(book.real, book.model, self.now_us, other=False)
             self.rows.valued(book.view, book.model, self.now_us, other=True)
