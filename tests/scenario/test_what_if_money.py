@@ -271,3 +271,42 @@ def test_a_modelled_look_has_the_market_that_the_recorded_one_had() -> None:
         found, truth = run.books[_truth(book, name).account].view, _truth(lived, name)
         at = [sorted((held.price, held.stop or 0) for held in view.positions.values()) for view in (found, truth)]
         assert at[0] == at[1], name
+
+
+@pytest.mark.parametrize("then", [{}, {"daily_loss": "2000"}], ids=["nobody_asked", "a_guard_asked"])
+def test_a_guard_that_is_asked_for_knows_the_balance_after_a_cut(then: Mapping[str, str]) -> None:
+    """Closes that are modelled make no version of the balance. After the next cut each one that the broker had counted
+    was taken for money that moved unseen: equity was unknown, and nothing was opened any more, for days."""
+
+    def trades(book: Rulebook) -> None:
+        bought = book.person.buy(10_000 * UNIT)
+        book.go(3)
+        book.person.close(bought, 10_000 * UNIT)
+        book.go(3)
+        book.stepper.network.cut_all()
+        book.broker.set_fault("deposit", {"account": str(book.ids["f"]), "amount": "500"})
+        book.go(12)
+        book.person.buy(20_000 * UNIT)
+        book.go(3)
+
+    case, guarded = Case("f", "Mini", currency="EUR"), {"volume.amount": "0.5", "daily_loss": "200"}
+    book = _day(case, then, trades)
+    here = run_again(book, guarded)[0].books[AccountId(book.ids["f"])].view
+    there = _truth(_day(case, guarded, trades), "f")
+    assert _held(here) == _held(there) != []
+    assert abs(here.balance - there.balance) <= CENT
+    if then:  # what was paid in meanwhile is on record: it moves what the day's loss is counted from
+        assert [day.anchor for day in here.days.values()] == [day.anchor for day in there.days.values()] == [5_050_000]
+
+
+def test_what_was_asked_for_as_the_log_ends_is_answered() -> None:
+    """His last act is the last record where nobody followed it: a copy's cancel got no answer, and it rested."""
+
+    def trades(book: Rulebook) -> None:
+        placed = book.person.place(LIMIT, 10_000 * UNIT, price=1.07)
+        book.go(3)
+        book.person.cancel(placed)
+        book.go(15)
+
+    (end,) = _asked(_day(Case("f", "Same"), {"order_types": "market"}, trades), {"order_types": "all"})["differences"]
+    assert end["what_if"]["state"] == "closed"

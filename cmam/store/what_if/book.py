@@ -13,7 +13,6 @@ from cmam.domain.events import (
     ClosesSeen,
     CopyOverdue,
     CopyWoken,
-    DayHistorySeen,
     EquityPeaked,
     Event,
     ExecutionSeen,
@@ -190,11 +189,18 @@ class Book:
             if order.order in mine:
                 yield order
 
+    def keep_up(self) -> None:
+        """Closes that are modelled make no version of the balance: the count is the record's, and so is what nobody
+        could explain. What moved unseen and was not asked about then is taken for what trades came to."""
+        then = self.real
+        if (self.view.balance_version, self.view.unexplained) != (then.balance_version, then.unexplained):
+            self.view = replace(self.view, balance_version=then.balance_version, unexplained=then.unexplained)
+
     def is_guard_fact(self, fact: Event) -> bool:
         """Whether a guard made or asked for this fact: an account that went another way would have others."""
         if isinstance(fact, GuardRearmed):
             return not fact.user
-        guarded = GuardDayBegan | GuardInitialNamed | EquityPeaked | GuardTripped | ResultsSeen | DayHistorySeen
+        guarded = GuardDayBegan | GuardInitialNamed | EquityPeaked | GuardTripped | ResultsSeen
         return isinstance(fact, guarded)
 
     # --- time and money -----------------------------------------------------------------------------------------------

@@ -78,7 +78,10 @@ class Run:
         """Take a whole log, then value what is still open."""
         for turn in turns(records):
             self.take(turn)
-        self._pass_time(self.now_us + 1)
+        answered_us = max(
+            (answer[0] for answer in self._heap), default=self.now_us
+        )  # what is under way as the log ends
+        self._pass_time(answered_us + 1)
         for book in self.books.values():
             self.rows.valued(book.real, book.model, self.now_us, other=False)
             self.rows.valued(book.view, book.model, self.now_us, other=True)
@@ -210,6 +213,7 @@ class Run:
                 self._step(book, own, at_us, is_ours=True)
         elif not (book.is_guard_fact(fact) and book.watches_guards):
             derived = self._step(book, self._as_asked(book, fact), at_us, is_ours=False)
+        book.keep_up()
         keys = {key} if key is not None else None
         if key is None and not isinstance(fact, QuotesSampled):
             keys = {*book.real.copies, *book.view.copies} if derived or turn.derived else set()
