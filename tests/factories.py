@@ -237,7 +237,7 @@ class Pair:
             change,
             self.link,
             self.quote,
-            is_warming=lambda: self.warming,
+            is_warming=lambda _found: self.warming,
             is_reading=self.reading,
             difference_of=self.difference,
         )
@@ -351,7 +351,7 @@ class Pair:
                 self.quote,
                 leader_quote=quote,
                 leader=self.leader,
-                is_warming=lambda: self.warming,
+                is_warming=lambda _found: self.warming,
                 is_reading=self.reading,
                 difference_of=self.difference,
             )

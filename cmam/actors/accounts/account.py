@@ -49,7 +49,7 @@ class AccountActor(Watched):
         self._name = m.account_name(view.account)
         self._desk = Desk(view, ports)
         self._symbols = AccountSymbols(self._desk, follows=lambda: bool(self._following.links))
-        self._following = Following(self._desk, self._symbols, links)
+        self._following = Following(self._desk, self._symbols, links, lambda: self._asides.expects_results())
         self._asides = Asides(self._desk, self._symbols, lambda: self._following.links.values())
         self._watches = Watches(self._desk, self._following, self._asides)
         self._questions = Questions(self._desk, self._symbols, self._ready, lambda: self._following.has_guards)

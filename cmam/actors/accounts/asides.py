@@ -95,15 +95,28 @@ class Asides:
         now = self._desk.ports.clock.now()
         if not self._desk.is_reconciled:
             return
-        if is_dark and self._may("results", now):
-            self._not_before["results"] = now + RESULTS_US
-            view = self._desk.view
-            read = reckonings.results_reader(view.money_digits)
-            self._ask(Question(f"{ASIDE}results", reckonings.ask_results(view.account), read))
+        if is_dark:
+            self._ask_for_results(now, Lane.QUERY)
         if any(kind.startswith(DAY_ALERT) for kind in self._desk.view.alerts):
             self._tell_unknown(missed(self._desk.view, self._links(), now))
         if self._history is None and self._may("history", now):
             self._begin_history(now)
+
+    def expects_results(self) -> bool:
+        """Whether the broker's own results of what is held are on their way, for an open that waits for them: they are
+        asked for with that, at most once in three seconds. Not where he has refused to tell them."""
+        now = self._desk.ports.clock.now()
+        if not self._desk.is_reconciled:
+            return False
+        self._ask_for_results(now, Lane.OPEN)
+        return f"{ASIDE}results" in self._open or now + RESULTS_US >= self._not_before["results"]
+
+    def _ask_for_results(self, now: int, lane: Lane) -> None:
+        if self._may("results", now):
+            self._not_before["results"] = now + RESULTS_US
+            view = self._desk.view
+            read = reckonings.results_reader(view.money_digits)
+            self._ask(Question(f"{ASIDE}results", reckonings.ask_results(view.account), read), lane)
 
     def look(self) -> None:
         """Ask for particulars that could not be read, what closed copies unseen, tiers that are not known and margins

@@ -17,11 +17,12 @@ from cmam.domain.belief.copies import Copy
 from cmam.domain.belief.restless import restless
 from cmam.domain.belief.view import AccountView, resolve
 from cmam.domain.deciding.attempts import as_now, wakes
-from cmam.domain.deciding.inputs import gather
+from cmam.domain.deciding.inputs import Found, gather
 from cmam.domain.events import ChangeDecided, CopyRebuilt, Event, ExecutionSeen, FindingsMade, Health, Inputs
 from cmam.domain.guarding.guards import needs_watch
 from cmam.domain.guarding.latches import TWIN
 from cmam.domain.market.differences import usual_difference
+from cmam.domain.market.equity import is_dark
 from cmam.domain.market.mapping import is_unlisted, names_to_know
 from cmam.domain.profiles.link import LinkSettings
 from cmam.domain.repair.reconcile import abandoned, bring_together, by_hand, findings, needs_note
@@ -31,7 +32,7 @@ from cmam.domain.repair.twins import Seen, in_words, latched, twin_in_orders, tw
 from cmam.domain.turns.timing import set_anew
 from cmam.domain.turns.turn import decide_change
 from cmam.domain.values.changes import Change, ChangeKind
-from cmam.domain.values.ids import AccountId, LinkId
+from cmam.domain.values.ids import LinkId
 from cmam.domain.values.quantities import Distance, Quote
 from cmam.domain.values.symbols import UNLISTED
 from cmam.domain.values.trades import Order
@@ -44,7 +45,9 @@ ENDS = (ChangeKind.CLOSED, ChangeKind.ORDER_CANCELLED, ChangeKind.ORDER_EXPIRED)
 class Following:
     """The links in which an account follows."""
 
-    def __init__(self, desk: Desk, symbols: AccountSymbols, links: tuple[LinkSettings, ...]) -> None:
+    def __init__(
+        self, desk: Desk, symbols: AccountSymbols, links: tuple[LinkSettings, ...], expects_results: Callable[[], bool]
+    ) -> None:
         self.links: dict[LinkId, LinkSettings] = {link.link: link for link in links}
         self.has_guards = needs_watch(links)
         """Whether any link has a guard: asked after each report, and known as long as the links are these."""
@@ -53,6 +56,7 @@ class Following:
         """Whether an order of a lost log may still be on its way: nothing is opened that was not told."""
         self._desk = desk
         self._symbols = symbols
+        self._expects_results = expects_results
         self._deferred: list[m.LeaderChanged | m.LeaderHolds] = []
         self._tickets: dict[LinkId, int] = {}
         self._met: dict[LinkId, int] = {}
@@ -298,7 +302,7 @@ class Following:
             clock_doubt_ms=clock.doubt_ms,
             superseded=superseded,
             leader=desk.ports.status.view(change.leader),
-            is_warming=partial(self._is_warming, change.leader),
+            is_warming=partial(self._is_warming, change, link),
             is_reading=self._is_reading(change, link),
             difference_of=partial(self._usual_difference, change),
         )
@@ -326,11 +330,16 @@ class Following:
         spec = view.specs.get(copy.symbol) if copy is not None else None
         return self._symbols.lacks((*names, spec.name) if spec is not None else names)
 
-    def _is_warming(self, leader: AccountId) -> bool:
-        """Whether the quotes of either side were asked for so recently that they may still come."""
-        ports = self._desk.ports
+    def _is_warming(self, change: Change, link: LinkSettings, found: Found) -> bool:
+        """Whether the quotes of either side were asked for so recently that they may still come, or, where quotes do
+        not tell what the account is worth, the broker's own word of that is on its way."""
+        desk, ports = self._desk, self._desk.ports
         now = ports.clock.monotonic()
-        return any(ports.board.is_warming(account, now) for account in (self._desk.view.account, leader))
+        if any(ports.board.is_warming(account, now) for account in (desk.view.account, change.leader)):
+            return True
+        if not desk.view.positions or not change.kind.adds_risk or link.policy.margin_reserve is None:
+            return False
+        return is_dark(desk.view, found, ports.clock.now(), link.policy.input_max_age_ms) and self._expects_results()
 
     def _leader_quote(self, change: Change) -> Quote | None:
         """The leader's own quote of what it traded, as it is now."""

@@ -331,6 +331,8 @@ def margin(draft: Draft) -> Reason | None:
         return None
     expected = expected_margin(draft.rates, draft.symbol, draft.whole - draft.filled)
     free, bound = money.free_margin(draft.rates), reserved_margin(draft.rates)
+    if free is None:
+        free = money.told_free_margin(draft.rates)
     if expected is None or free is None or bound is None:
         if draft.inputs.complete:
             draft.note("margin", "-", "equity, rate or leverage is unknown")

@@ -26,6 +26,9 @@ from cmam.domain.values.symbols import SymbolSpec
 QuoteOf = Callable[[str], Quote | None]
 """A quote by the name of the follower's symbol."""
 
+Found = Mapping[str, Quote | None]
+"""What was found of the quotes that a decision may rest on, by the name of the follower's symbol."""
+
 DifferenceOf = Callable[[str], Distance | None]
 """By how much a symbol usually is quoted above the leader's, by the name of the follower's."""
 
@@ -104,13 +107,14 @@ def gather(
     clock_doubt_ms: int = 0,
     superseded: bool = False,
     leader: AccountView | None = None,
-    is_warming: Callable[[], bool] = lambda: False,
+    is_warming: Callable[[Found], bool] = lambda _found: False,
     is_reading: bool = False,
     difference_of: DifferenceOf | None = None,
 ) -> Inputs:
     """All that a decision may rest on, looked up once; with the `leader`'s view, foreign copies of it too.
 
-    `is_warming` is asked once every quote has been looked up: one that nobody needed before is asked for by that.
+    `is_warming` is asked once every quote has been looked up, with what was found: one that nobody needed before is
+    asked for by that.
     """
     found = {name: quote_of(name) for name in quotes_needed(view, change, settings)}
     quotes = {name: quote for name, quote in sorted(found.items()) if quote is not None}
@@ -126,7 +130,7 @@ def gather(
         clock_doubt_ms=clock_doubt_ms,
         complete=True,
         other_copier=other_copier(view, leader, settings) if leader is not None and change.kind.adds_risk else "",
-        warming=is_warming(),
+        warming=is_warming(found),
         reading=is_reading and change.kind.adds_risk,
         usual=usual,
     )

@@ -200,7 +200,8 @@ class PositionResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultsSeen(Event):
-    """The broker reckoned all floating results: asked where quotes are missing and a guard must know equity."""
+    """The broker reckoned all floating results: asked where quotes are missing and a guard, or an open, must
+    know equity."""
 
     TOPIC: ClassVar[str] = "account.results_seen"
     results: tuple[PositionResult, ...]

@@ -1,6 +1,7 @@
 """From one currency to another through the follower's own symbols, at the side that costs.
 
-A chain has at most two symbols. Rates are exact fractions; a chain with a quote missing or too old has no rate.
+A chain has at most two symbols. Rates are exact fractions; a chain with a quote missing or too old has no rate. The
+last quote of a market that is closed is never too old to value money by: there is no newer one.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from cmam.domain.belief.view import AccountView
+from cmam.domain.market.sessions import is_open
 from cmam.domain.values.ids import AssetId
 from cmam.domain.values.quantities import PRICE_SCALE, Quote
+from cmam.domain.values.rules.opens import CLOSED_MARKETS_STAND
+from cmam.domain.values.symbols import SymbolSpec
 
 HUBS = ("USD", "EUR", "USDT", "BTC")
 """Which middle of a chain is preferred, since its symbols are quoted best."""
@@ -81,6 +85,13 @@ class Rates:
             return None
         return quote if self.now_us - quote.seen_us <= self.max_age_ms * 1_000 else None
 
+    def standing(self, spec: SymbolSpec | None) -> Quote | None:
+        """The last quote of a market that is closed, however old: what is held there is worth that until it opens."""
+        quote = self.quotes.get(spec.name) if spec is not None else None
+        if spec is None or quote is None or quote.bid <= 0 or quote.ask <= 0 or self.view.rules < CLOSED_MARKETS_STAND:
+            return None
+        return None if is_open(spec, self.now_us) else quote
+
     def rate(self, first: str, last: str, *, high: bool) -> Fraction | None:
         """How much of `last` one of `first` is: the dearer side of each symbol with `high`, else the cheaper."""
         legs = chain(self.view, first, last)
@@ -88,7 +99,7 @@ class Rates:
             return None
         rate = Fraction(1)
         for leg in legs:
-            quote = self.quote(leg.symbol)
+            quote = self.quote(leg.symbol) or self.standing(self.view.specs.get(self.view.names[leg.symbol].symbol))
             if quote is None:
                 return None
             if leg.forward:

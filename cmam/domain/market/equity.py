@@ -1,6 +1,7 @@
 """Equity, free margin, exposure and expected margin of an account, from its view and the quotes of one moment.
 
 All in the deposit currency as exact fractions; None where any quote it rests on is missing or too old, never a guess.
+The last quote of a market that is closed is not too old: there is no newer one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from cmam.domain.market.conversion import Rates, chain_symbols
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import PRICE_SCALE, VOLUME_SCALE, Quote, Side
+from cmam.domain.values.rules.opens import RESULTS_STAND_IN
 from cmam.domain.values.rules.resting import GROWN_ORDERS
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import MarginType, Order, Position
@@ -65,7 +67,7 @@ def _results(rates: Rates, positions: Iterable[Position]) -> _Results | None:
         quote = quotes.get(symbol)
         if quote is None:
             spec = view.specs.get(symbol)
-            quote = rates.quote(spec.name) if spec is not None else None
+            quote = (rates.quote(spec.name) or rates.standing(spec)) if spec is not None else None
             if quote is None:
                 return None
             quotes[symbol] = quote
@@ -89,7 +91,7 @@ def _results_of(rates: Rates, index: Index) -> _Results | None:
     moved: dict[tuple[SymbolId, bool], int] = {}
     for (symbol, side), pile in index.piles.items():
         spec = view.specs.get(symbol)
-        quote = rates.quote(spec.name) if spec is not None else None
+        quote = (rates.quote(spec.name) or rates.standing(spec)) if spec is not None else None
         if spec is None or quote is None or pile.unpriced:
             return None
         if spec.quote_name == view.currency:
@@ -164,12 +166,29 @@ def told_equity(view: AccountView, now_us: int, max_age_ms: int) -> Fraction | N
     return balance(view) + money(view, sum(view.results[position] for position in view.positions))
 
 
+def is_dark(view: AccountView, found: Mapping[str, Quote | None], now_us: int, max_age_ms: int) -> bool:
+    """Whether neither these quotes nor the broker's own results tell what an account is worth."""
+    quotes = {name: quote for name, quote in found.items() if quote is not None}
+    oldest_us = min([quote.seen_us for quote in quotes.values()], default=now_us)
+    if len(quotes) == len(found) and now_us - oldest_us <= max_age_ms * 1_000:
+        return False
+    whole = equity(Rates(view, quotes, now_us, max_age_ms))
+    return whole is None and told_equity(view, now_us, max_age_ms) is None
+
+
 def free_margin(rates: Rates) -> Fraction | None:
     """Equity less used margin."""
     found = _held(rates)
     if found is None:
         return None
     return _worth(rates, rates.view.balance - used_margin(rates.view), found)
+
+
+def told_free_margin(rates: Rates) -> Fraction | None:
+    """The same by the broker's own results, for where quotes do not tell it."""
+    view = rates.view
+    whole = told_equity(view, rates.now_us, rates.max_age_ms) if view.rules >= RESULTS_STAND_IN else None
+    return None if whole is None else whole - money(view, used_margin(view))
 
 
 def used_margin(view: AccountView) -> int:
@@ -202,7 +221,7 @@ def base_rate(rates: Rates, spec: SymbolSpec, currency: str = "") -> Fraction | 
     currency = currency or rates.view.currency
     if spec.base_name and spec.base_name == currency:
         return Fraction(1)
-    quote = rates.quote(spec.name)
+    quote = rates.quote(spec.name) or rates.standing(spec)
     if quote is not None:
         price = Fraction(quote.ask, PRICE_SCALE)
         if spec.quote_name == currency:

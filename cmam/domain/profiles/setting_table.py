@@ -156,7 +156,8 @@ SETTINGS: tuple[Setting, ...] = (
         r.positive_span_ms,
         "10s",
         SPAN,
-        "The oldest quote that may enter a size, or carry a price, a level or a range.",
+        "The oldest quote that may enter a size, or carry a price, a level or a range. The last one of a market that is"
+        " closed values what is held there, however old.",
     ),
     Setting(
         "margin_reserve",

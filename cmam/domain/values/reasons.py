@@ -325,7 +325,8 @@ REASONS: Mapping[Reason, ReasonRow] = {
     ),
     Reason.STALE_INPUT: ReasonRow(
         "A number that the size needs is missing, not above zero, or too old. cmam waits three seconds for a new feed, "
-        "and, while the change is young enough, for what a broker has yet to tell on a new line.",
+        "and, while the change is young enough, for what a broker has yet to tell. The last quote of a closed market "
+        "is never too old for what is held there.",
         "The inputs named in the working, `input_max_age`.",
         "Live quotes, and both accounts' money.",
     ),

@@ -55,7 +55,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch, *, stops_before: bool) -> list[int]
         version=1,
         standing=Standing.RUNNING,
     )
-    follows = following.Following(desk, AccountSymbols(desk, lambda: True), (link,))
+    follows = following.Following(desk, AccountSymbols(desk, lambda: True), (link,), lambda: False)
     follows.ask_leaders()
     follows.is_stopping = stops_before
     follows.leader_holds(m.LeaderHolds(LINK, AccountView(account=LEADER, version=21), ticket=7))

@@ -209,3 +209,16 @@ ABSENT_WAS_NOT_CLOSED = 17
 had not been sent yet. It ended as closed by its leader, a copy that had never held anything, and a what-if of the same
 day said otherwise.
 """
+
+# --- 18 ---------------------------------------------------------------------------------------------------------------
+
+CLOSED_MARKETS_STAND = 18
+"""What is held in a market that is closed, and money that is converted by one, is worth its last quote until it opens,
+however old that is. Whoever held an index over its nightly break, or a currency pair over a weekend, had all other
+opens skipped as `stale_input`, since his free margin counted as unknown.
+"""
+
+RESULTS_STAND_IN = 18
+"""Free margin rests on the broker's own results where a quote of what is held is missing or too old, as guards do. One
+symbol that was silent for ten seconds while its market was open had all opens of its account skipped as `stale_input`.
+"""

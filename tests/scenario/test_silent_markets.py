@@ -1,0 +1,58 @@
+"""A symbol that is held and silent: what the account is worth is asked of the broker, and other symbols are copied."""
+
+from __future__ import annotations
+
+from cmam.domain.events import AttemptDecided, ResultsSeen
+from cmam.domain.values.reasons import Reason
+from cmam.store.past.replay import verify
+from tests.rulebook import GBPUSD, UNIT, Case, Rulebook
+
+UNITS = {"volume.basis": "units"}
+
+
+def _held_in_silence(book: Rulebook) -> None:
+    """Everybody holds EURUSD, which has not ticked for a minute while its market is open; GBPUSD has just now."""
+    book.begin()
+    book.person.buy(10_000 * UNIT)
+    book.go(2)
+    book.run(60)
+    book.price("GBPUSD", "1.25000")
+
+
+def test_a_silent_symbol_keeps_no_other_from_being_copied() -> None:
+    """Equity is the broker's to tell: it is asked for as an open needs it, not before, and the open waits for that."""
+    book = Rulebook([Case("one", "Same", UNITS), Case("off", "Same", {**UNITS, "margin_reserve": "off"})])
+    _held_in_silence(book)
+    assert not book.events(book.ids["one"], ResultsSeen)
+    book.person.buy(1_000 * UNIT, symbol=GBPUSD)
+    book.run(1)
+    assert [book.volumes(name) for name in ("one", "off")] == [[10_000 * UNIT, 1_000 * UNIT]] * 2
+    assert [len(book.events(book.ids[name], ResultsSeen)) for name in ("one", "off")] == [1, 0]
+    assert verify(book.log.read_all()).is_identical
+
+
+def test_opens_in_a_row_wait_for_results_of_all_that_is_held() -> None:
+    """The first fills, and is in no result that was told: the second waits until the broker may be asked once more."""
+    book = Rulebook([Case("one", "Same", UNITS)])
+    _held_in_silence(book)
+    book.person.buy(1_000 * UNIT, symbol=GBPUSD)
+    book.run(1)
+    book.person.buy(2_000 * UNIT, symbol=GBPUSD)
+    book.run(4)
+    assert book.volumes("one") == [10_000 * UNIT, 1_000 * UNIT, 2_000 * UNIT]
+    assert len(book.events(book.ids["one"], ResultsSeen)) == 2
+    assert verify(book.log.read_all()).is_identical
+
+
+def test_where_the_broker_tells_no_results_the_open_is_skipped_at_once() -> None:
+    """He has refused them: nothing is on its way that would be worth waiting for."""
+    book = Rulebook([Case("one", "Same", UNITS)])
+    _held_in_silence(book)
+    told = {"type": "2187", "code": "CANT_ROUTE_REQUEST", "account": str(book.ids["one"])}
+    book.broker.set_fault("error", told)
+    book.person.buy(1_000 * UNIT, symbol=GBPUSD)
+    book.run(1)
+    assert book.volumes("one") == [10_000 * UNIT]
+    [ended] = book.events(book.ids["one"], AttemptDecided)
+    assert ended.reason is Reason.STALE_INPUT
+    assert verify(book.log.read_all()).is_identical
