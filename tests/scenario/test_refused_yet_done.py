@@ -121,7 +121,7 @@ def test_what_a_broker_will_not_let_go_is_asked_for_again(monkeypatch: pytest.Mo
     mistaken.release(monkeypatch)
     whole.run(1)
     assert copies(whole) == [[LOT, LOT]]
-    assert any("one too many" in text for text in alerts(whole)), alerts(whole)
+    assert any("Of no copy" in text for text in alerts(whole)), alerts(whole)
     whole.run(40)
     assert copies(whole) == [[LOT]]
     assert alerts(whole) == []

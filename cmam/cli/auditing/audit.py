@@ -26,7 +26,7 @@ from cmam.cli.auditing.timings import timings
 from cmam.cli.auditing.watch import watch
 from cmam.cli.face.exits import fail
 from cmam.cli.face.rows import console
-from cmam.cli.face.talk import print_json, say
+from cmam.cli.face.talk import counted, print_json, say
 from cmam.cli.face.verbs import Noun, face
 
 CLOSED_BY = {"request": "cmam", "level": "a stop or target", "stop_out": "a stop-out", "human": "a person"}
@@ -216,7 +216,7 @@ def _short(value: str | None) -> str:
     if value is None:
         return "–"
     lines = value.strip().splitlines()
-    return value if len(lines) < 2 else f"{len(lines) - 1} row{'s' if len(lines) > 2 else ''}"
+    return value if len(lines) < 2 else counted(len(lines) - 1, "row")
 
 
 @audit.command()

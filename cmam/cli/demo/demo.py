@@ -240,7 +240,7 @@ def tell(home: Home, names: Mapping[Any, str], summary: dict[str, Any]) -> None:
     span = summary["report_to_socket"]
     if span:
         click.echo(
-            "from the leader's report to the follower's socket, with the record on disk first:\n"
+            "from the leader's report to the follower's socket, the record on disk first:\n"
             f"  p50 {span['p50_ms']} ms, p99 {span['p99_ms']} ms ({span['count']} requests)"
         )
     click.echo(

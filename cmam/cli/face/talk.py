@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -76,7 +76,7 @@ def say(text: str, *, error: bool = False, dim: bool = False) -> None:
 
 def show(text: str) -> None:
     """What a command was asked for, on stdout, with what others wrote in it."""
-    click.echo(legible(text))
+    click.echo(wrapped(legible(text), on=sys.stdout))
 
 
 def say_remarks(answer: Mapping[str, Any]) -> None:
@@ -91,9 +91,10 @@ def say_unheard(answer: Mapping[str, Any]) -> None:
         say(text, error=True)
 
 
-def wrapped(text: str) -> str:
-    """Talk for a terminal, wrapped between words; an address stays whole, to be copied. A pipe has whole lines."""
-    if not sys.stderr.isatty():
+def wrapped(text: str, on: TextIO | None = None) -> str:
+    """Text for a terminal (stderr's, unless another is named), wrapped between words; an address stays whole, to be
+    copied. A pipe has whole lines."""
+    if not (on or sys.stderr).isatty():
         return text
     width = shutil.get_terminal_size().columns
     return "\n".join(_folded(line, width) for line in text.split("\n"))

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cmam.cli.face.exits import Exit, fail
-from cmam.cli.face.talk import is_interactive, print_json, say, say_remarks, show
+from cmam.cli.face.talk import counted, is_interactive, print_json, say, say_remarks, show
 from cmam.cli.face.verbs import Verb, carry_out, face
 from cmam.cli.profiles.profile_end import close_or_leave
 
@@ -91,7 +91,7 @@ def _lines(changes: Iterable[Mapping[str, str]]) -> Iterator[str]:
 def _short(value: str) -> str:
     lines = value.splitlines()
     if len(lines) > 1:
-        return f"a table of {len(lines) - 1} rows"
+        return f"a table of {counted(len(lines) - 1, 'row')}"
     return value if len(value) <= VALUE_SHOWN_MAX else value[: VALUE_SHOWN_MAX - 1] + "…"
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cmam.cli.face.exits import Exit, fail
-from cmam.cli.face.talk import legible, print_json, say, say_remarks
+from cmam.cli.face.talk import counted, legible, print_json, say, say_remarks
 from cmam.cli.face.verbs import Verb, carry_out, face, spare_homes
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _load(folded: Fold, profile: ProfileView, links: list[Link], file: Path, fol
         print_json({"profile": answer["profile"], "rows": len(table.rows), "links": answer["links"]})
     rows, held = len(table.rows), answer["links"]
     say(
-        f"{rows} row{'s' if rows != 1 else ''} loaded for {held} follower{'s' if held != 1 else ''} of "
+        f"{counted(rows, 'row')} loaded for {counted(held, 'follower')} of "
         f"{answer['profile']}{'' if answer['changed'] else '; nothing is different'}."
     )
     say_remarks(answer)

@@ -149,7 +149,7 @@ def _verify(log: EventLog, end: str | None) -> None:
         print_json(document)
     else:
         word = "identical" if result.is_identical else "DIFFERENT"
-        click.echo(
+        show(
             f"replay: {word} ({result.decisions} decisions and {result.derived} derived records computed again from "
             f"{result.records} records)"
         )
