@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
 from cmam.domain.events import AttemptDecided, ResultsSeen
 from cmam.domain.values.reasons import Reason
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
+from cmam.sandbox.answers import reads
+from cmam.sandbox.books.ledger import Account
+from cmam.sandbox.service import requests
+from cmam.sandbox.trading.floor import Floor
 from cmam.store.past.replay import verify
 from tests.rulebook import GBPUSD, UNIT, Case, Rulebook
 
@@ -85,4 +94,22 @@ def test_an_order_that_grows_waits_for_results_as_an_open_does() -> None:
     book.person.amend_order(order, volume=2_000 * UNIT, limitPrice=1.2)
     book.run(2)
     assert [resting.tradeData.volume for resting in book.person.rests(book.ids["one"])] == [2_000 * UNIT]
+    assert verify(book.log.read_all()).is_identical
+
+
+def test_a_broker_who_leaves_a_position_out_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """He would leave it out again: the open ends at once, and is not looked at forty times a second until it is old."""
+
+    def short(floor: Floor, account: Account, request: Any) -> Any:
+        answer = reads.unrealised(floor, account, request)
+        del answer.positionUnrealizedPnL[:]
+        return answer
+
+    monkeypatch.setitem(requests.ROUTES, 2187, replace(requests.ROUTES[2187], handler=short))
+    book = Rulebook([Case("one", "Same", UNITS)])
+    _held_in_silence(book)
+    book.person.buy(1_000 * UNIT, symbol=GBPUSD)
+    book.run(1)
+    [ended] = book.events(book.ids["one"], AttemptDecided)
+    assert ended.reason is Reason.STALE_INPUT
     assert verify(book.log.read_all()).is_identical
