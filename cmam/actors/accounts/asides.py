@@ -104,12 +104,17 @@ class Asides:
 
     def expects_results(self) -> bool:
         """Whether the broker's own results of what is held are on their way, for an open that waits for them: they are
-        asked for with that, at most once in three seconds. Not where he has refused to tell them."""
+        asked for with that, at most once in three seconds. Not where he has refused to tell them, or has left out a
+        position: he would again."""
         now = self._desk.ports.clock.now()
         if not self._desk.is_reconciled:
             return False
         self._ask_for_results(now, Lane.OPEN)
-        return f"{ASIDE}results" in self._open or now + RESULTS_US >= self._not_before["results"]
+        if f"{ASIDE}results" in self._open:
+            return True
+        view = self._desk.view
+        is_told_short = bool(view.results_us and view.positions.keys() - view.results)
+        return not is_told_short and now + RESULTS_US >= self._not_before["results"]
 
     def _ask_for_results(self, now: int, lane: Lane) -> None:
         if self._may("results", now):

@@ -337,7 +337,9 @@ class Following:
         now = ports.clock.monotonic()
         if any(ports.board.is_warming(account, now) for account in (desk.view.account, change.leader)):
             return True
-        if not desk.view.positions or not change.kind.adds_risk or link.policy.margin_reserve is None:
+        if not desk.view.positions or not (change.kind.adds_risk or change.kind is ChangeKind.ORDER_AMENDED):
+            return False
+        if link.policy.margin_reserve is None and not link.policy.has_equity_guard:
             return False
         return is_dark(desk.view, found, ports.clock.now(), link.policy.input_max_age_ms) and self._expects_results()
 

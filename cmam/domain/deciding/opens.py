@@ -27,6 +27,7 @@ from cmam.domain.values.rules.opens import (
     ADDS_FOLLOW_CLOSES,
     GROWTH_BOUNDED,
     QUOTES_ON_THEIR_WAY,
+    RESULTS_STAND_IN,
 )
 from cmam.domain.values.rules.sight import SHOWN_IS_THERE
 from cmam.domain.values.trades import OrderType
@@ -70,8 +71,14 @@ def open_now(draft: Draft) -> Decision:
 def patient(draft: Draft, found: Reason | Wait | None) -> Reason | Wait | None:
     """What the rules say; what is told by quotes that are on their way is waited for: the first ones of a feed, and
     those of a jump of the market where an order would fill at once by the quotes of before."""
-    is_to_come = found is Reason.STALE_INPUT and draft.inputs.warming
-    return Wait.QUOTES if is_to_come or (found is Reason.WOULD_FILL and draft.may_lag) else found
+    return Wait.QUOTES if is_to_come(draft, found) or (found is Reason.WOULD_FILL and draft.may_lag) else found
+
+
+def is_to_come(draft: Draft, found: Reason | Wait | None) -> bool:
+    """Whether what a size, or a guard that must know equity, lacks is on its way."""
+    if not draft.inputs.warming:
+        return False
+    return found is Reason.STALE_INPUT or (found is Reason.EQUITY_UNKNOWN and draft.view.rules >= RESULTS_STAND_IN)
 
 
 def stand_back(draft: Draft, wait: Wait) -> Decision:

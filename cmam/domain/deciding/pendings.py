@@ -11,7 +11,7 @@ from cmam.domain.deciding.carrying import pending_type
 from cmam.domain.deciding.decision import COPY_FINISHED, Decision, asked_for, retarget, skip
 from cmam.domain.deciding.draft import Draft
 from cmam.domain.deciding.opening import AMEND_RULES, OPEN_RULES, first_reason
-from cmam.domain.deciding.opens import closing_of, open_goal, patient, stand_back
+from cmam.domain.deciding.opens import closing_of, is_to_come, open_goal, patient, stand_back
 from cmam.domain.deciding.reductions import decide_closed
 from cmam.domain.events import Goal, Terms, Wait
 from cmam.domain.profiles.choices import LevelsMode, PendingOutside
@@ -218,7 +218,7 @@ def _may_tell_soon(draft: Draft, reason: Reason | None) -> bool:
     """Whether what is missing is on its way."""
     if reason is Reason.WOULD_FILL and draft.may_lag:
         return True
-    return reason is Reason.STALE_INPUT and draft.inputs.warming and draft.view.rules >= AMENDS_WAIT
+    return is_to_come(draft, reason) and draft.view.rules >= AMENDS_WAIT
 
 
 def _amended_later(draft: Draft, copy: Copy) -> Decision:

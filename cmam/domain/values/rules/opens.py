@@ -221,4 +221,5 @@ opens skipped as `stale_input`, since his free margin counted as unknown.
 RESULTS_STAND_IN = 18
 """Free margin rests on the broker's own results where a quote of what is held is missing or too old, as guards do. One
 symbol that was silent for ten seconds while its market was open had all opens of its account skipped as `stale_input`.
+Where a guard is set an open waits for them, too: the second of two in a row was `equity_unknown`.
 """
