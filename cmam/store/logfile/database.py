@@ -227,13 +227,13 @@ def following(path: Path) -> Path:
 def put_aside(path: Path) -> None:
     """Keep the pages that a deleted log left beside it, out of the way: SQLite would write them into the new file.
 
-    They are none of a backup's either, which is not written ahead.
+    A write-ahead log is none of a backup's either, which is not written ahead; a journal may be.
     """
-    wal, index = (beside(path, ending) for ending in ("-wal", "-shm"))
-    if _has_content(wal):
-        wal.replace(wal.with_name(f"{wal.name}.left"))
-    for left in (wal, index):  # as an orderly end leaves them; the index is made anew for any write-ahead log
-        if left.exists():
+    for ending in ("-shm", "-wal") if path.exists() else ("-shm", "-wal", "-journal"):
+        left = beside(path, ending)
+        if ending != "-shm" and _has_content(left):
+            left.replace(left.with_name(f"{left.name}.left"))
+        elif left.exists():  # as an orderly end leaves them; the index is made anew for any write-ahead log
             left.unlink()
 
 
