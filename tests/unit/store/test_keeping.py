@@ -655,7 +655,16 @@ def test_a_log_that_somebody_reads_is_not_archived(tmp_path: Path) -> None:
     [
         "CREATE TRIGGER t AFTER INSERT ON stored_events BEGIN DELETE FROM stored_events WHERE rowid = new.rowid; END",
         "ALTER TABLE stored_events RENAME TO hidden; CREATE VIEW stored_events AS SELECT rowid, * FROM hidden LIMIT 5",
+        (
+            "ALTER TABLE stored_events RENAME TO old; CREATE TABLE stored_events (originator_id TEXT,"
+            " originator_version INTEGER, topic TEXT, state BLOB,"
+            " k TEXT AS (CASE WHEN originator_version > 20 THEN topic END),"
+            " PRIMARY KEY (originator_id, originator_version), UNIQUE (k) ON CONFLICT REPLACE);"
+            " INSERT INTO stored_events (rowid, originator_id, originator_version, topic, state)"
+            " SELECT rowid, originator_id, originator_version, topic, state FROM old; DROP TABLE old"
+        ),
     ],
+    ids=["trigger", "view", "computed"],
 )
 def test_what_writes_or_shows_other_records_is_in_no_log_of_ours(tmp_path: Path, script: str) -> None:
     """The chain covers records alone: a backup kept where others write could carry what changes them after they were
