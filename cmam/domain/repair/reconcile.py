@@ -53,8 +53,8 @@ class FindingRow:
 FINDINGS: Mapping[FindingKind, FindingRow] = {
     FindingKind.MISSING: FindingRow(
         "The leader holds a trade, and the link has no copy of it and never had one.",
-        "While it is younger than `max_age` it is opened as any other. After that `sync_open` opens it at a start, if it "
-        "passes all checks; without that, nothing does.",
+        "While it is younger than `max_age` it is opened as any other. After that `sync_open` opens it at a start, if "
+        "it passes all checks; without that, nothing does.",
     ),
     FindingKind.ORPHAN: FindingRow(
         "A copy of a trade that the leader no longer holds.", "Closed or cancelled, unless `sync_closed` is off."
