@@ -38,11 +38,12 @@ WORD_SHOWN_MAX = 200
 
 
 UNSHOWN = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f]"
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff](?<![^\x00-\x7f]\ufe0f)(?!(?<=\ufe0f)\u20e3)"
 )
 """Signs that move the cursor, colour a terminal or turn the direction of what follows, and those that nobody sees: with
-one in it a name passes for another."""
+one in it a name passes for another. The one that has an emoji drawn in colour is left behind one."""
 
 
 def legible(text: str) -> str:

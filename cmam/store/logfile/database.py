@@ -49,6 +49,10 @@ ROOM_TO_LENGTHEN = 64 << 20
 missing where they are folded back to, and for the views."""
 
 _HEADER = b"SQLite format 3\x00"
+_FOREIGN = f"""SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')
+UNION ALL SELECT 'column', name FROM pragma_table_xinfo('{TABLE}') WHERE hidden"""
+"""What a log may not hold. A hidden column is one that is computed: it may be another state, or have SQLite replace
+records by those that come."""
 _TEMPORARY = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_IOERR: "the disk answered with an error",
@@ -227,13 +231,13 @@ def following(path: Path) -> Path:
 def put_aside(path: Path) -> None:
     """Keep the pages that a deleted log left beside it, out of the way: SQLite would write them into the new file.
 
-    They are none of a backup's either, which is not written ahead.
+    A write-ahead log is none of a backup's either, which is not written ahead; a journal may be.
     """
-    wal, index = (beside(path, ending) for ending in ("-wal", "-shm"))
-    if _has_content(wal):
-        wal.replace(wal.with_name(f"{wal.name}.left"))
-    for left in (wal, index):  # as an orderly end leaves them; the index is made anew for any write-ahead log
-        if left.exists():
+    for ending in ("-shm", "-wal") if path.exists() else ("-shm", "-wal", "-journal"):
+        left = beside(path, ending)
+        if ending != "-shm" and _has_content(left):
+            left.replace(left.with_name(f"{left.name}.left"))
+        elif left.exists():  # as an orderly end leaves them; the index is made anew for any write-ahead log
             left.unlink()
 
 
@@ -438,7 +442,7 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
         )
     if written > FORMAT:
         raise StoreNewer(path, f"the file has format {written}", f"formats up to {FORMAT}")
-    found = connection.execute("SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()
+    found = connection.execute(_FOREIGN).fetchone()
     if found is not None:  # no hash covers it, and it would show or change records behind the back of every check
         raise StoreBroken(
             f"{path} holds the {found[0]} {found[1]!r}, which no cmam makes and which may show or write other records "

@@ -314,18 +314,21 @@ class EventLog(LogReader):
         return super().position()
 
     def refresh(self) -> None:
-        """Forget what is remembered of the file: the next question reads it again."""
-        self._heads = None
+        """Read again what is remembered of the file."""
         self._log_head = None
         self._unrolled.clear()
+        self._heads = self._found_heads()  # in one step: the operator may ask for one meanwhile
 
     def _known_heads(self) -> dict[str, Head]:
         if self._heads is None:
-            heads = {raw.stream: Head(raw.version, raw.hash) for raw in self._rows(sql.LAST_OF_EACH, ())}
-            for part in reversed(self._older):
-                heads = {**part.heads(), **heads}
-            self._heads = heads
+            self._heads = self._found_heads()
         return self._heads
+
+    def _found_heads(self) -> dict[str, Head]:
+        heads = {raw.stream: Head(raw.version, raw.hash) for raw in self._rows(sql.LAST_OF_EACH, ())}
+        for part in reversed(self._older):
+            heads = {**part.heads(), **heads}
+        return heads
 
     def _find_log_head(self) -> LogHead:
         """Go on from the last checkpoint, whose word is taken here; verify takes nobody's."""

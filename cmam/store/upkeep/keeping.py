@@ -235,9 +235,10 @@ def _move_aside(place: Path) -> Path:
         number += 1
     place.replace(aside)  # before what it has not yet folded back: without that it would look whole
     sync_folder(place.parent)
-    wal = place.with_name(f"{place.name}-wal")
-    if wal.exists() and wal.stat().st_size:
-        wal.replace(aside.with_name(f"{aside.name}-wal"))
+    for part in ("-journal", "-wal"):
+        beside = place.with_name(place.name + part)
+        if beside.exists() and beside.stat().st_size:
+            beside.replace(aside.with_name(aside.name + part))
     return aside
 
 

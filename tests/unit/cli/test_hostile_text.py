@@ -73,6 +73,10 @@ def test_signs_that_nobody_sees_are_shown_and_kept_in_json(capsys: pytest.Captur
     """Two names that look alike are told apart on a screen; a program gets each as it is, beyond 16 bits too."""
     tagged = "ftmo\u200b\U000e0041"
     assert legible(tagged) == "ftmo\ufffd\ufffd"
+    for unseen in "\xad\u034f\u115f\u2060\u3164\uffa0\ufe00\ufe0f\U000e0100":
+        assert legible(f"{unseen}ft{unseen}mo") == "\ufffdft\ufffdmo"
+    for seen in ("Zürich · 日本", "❤\ufe0f 1\ufe0f\u20e3"):
+        assert legible(seen) == seen
     print_json({"name": tagged})
     document = capsys.readouterr().out
     assert UNSHOWN.search(document) is None

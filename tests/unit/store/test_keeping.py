@@ -536,6 +536,27 @@ def test_what_a_deleted_log_left_beside_it_is_not_written_into_its_backup(tmp_pa
     assert (home / "events.db-wal.left").read_bytes() == left
 
 
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["deleted", "replaced"])
+def test_a_journal_of_another_log_is_played_into_none(tmp_path: Path, is_replaced: bool) -> None:
+    """A cut of the power while an archive closes a log leaves a journal: SQLite wrote it into what came instead."""
+    lived, home, other = a_home(tmp_path / "lived", 300), tmp_path / "home", a_home(tmp_path / "other", 8)
+    backup(other, tmp_path / "copy.db")
+    with closing(sqlite3.connect(lived / "events.db", isolation_level=None)) as connection:
+        connection.executescript("PRAGMA journal_mode=DELETE; PRAGMA cache_size=1; BEGIN IMMEDIATE")
+        connection.execute("CREATE TABLE filling AS SELECT zeroblob(400000)")
+        shutil.copytree(lived, home)
+    left = (home / "events.db-journal").read_bytes()
+    if is_replaced:
+        restore(home, tmp_path / "copy.db", T0, replace=True)
+    else:
+        (home / "events.db").unlink()
+    with closing(open_to_go_on(home, T0)[0]) as log:
+        assert verify_log(log).is_whole
+        assert log.position() == (9 if is_replaced else 0)
+    kept = "events.db.replaced-1-journal" if is_replaced else "events.db-journal.left"
+    assert (home / kept).read_bytes() == left
+
+
 @pytest.mark.parametrize("lacks", ["events.db", "events.db-wal"])
 def test_a_restore_that_is_ended_in_the_middle_leaves_no_log_without_its_last_records(
     tmp_path: Path, lacks: str
@@ -634,7 +655,16 @@ def test_a_log_that_somebody_reads_is_not_archived(tmp_path: Path) -> None:
     [
         "CREATE TRIGGER t AFTER INSERT ON stored_events BEGIN DELETE FROM stored_events WHERE rowid = new.rowid; END",
         "ALTER TABLE stored_events RENAME TO hidden; CREATE VIEW stored_events AS SELECT rowid, * FROM hidden LIMIT 5",
+        (
+            "ALTER TABLE stored_events RENAME TO old; CREATE TABLE stored_events (originator_id TEXT,"
+            " originator_version INTEGER, topic TEXT, state BLOB,"
+            " k TEXT AS (CASE WHEN originator_version > 20 THEN topic END),"
+            " PRIMARY KEY (originator_id, originator_version), UNIQUE (k) ON CONFLICT REPLACE);"
+            " INSERT INTO stored_events (rowid, originator_id, originator_version, topic, state)"
+            " SELECT rowid, originator_id, originator_version, topic, state FROM old; DROP TABLE old"
+        ),
     ],
+    ids=["trigger", "view", "computed"],
 )
 def test_what_writes_or_shows_other_records_is_in_no_log_of_ours(tmp_path: Path, script: str) -> None:
     """The chain covers records alone: a backup kept where others write could carry what changes them after they were

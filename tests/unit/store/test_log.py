@@ -21,7 +21,7 @@ from cmam.store.logfile import database
 from cmam.store.logfile.database import APPLICATION_ID, Durability, lengthen_wal
 from cmam.store.logfile.log import EventLog
 from cmam.store.logfile.log_recorder import LogRecorder
-from cmam.store.records.envelope import GENESIS, Pending, UnknownEvent
+from cmam.store.records.envelope import GENESIS, Pending, Raw, UnknownEvent
 from cmam.store.records.forms import FORM
 
 from .facts import T0, a_fact, a_log_of, facts, rows_of, write_checkpoint
@@ -328,6 +328,26 @@ def test_a_last_checkpoint_is_written_once() -> None:
     event = log.read()[-1].event
     assert isinstance(event, Checkpointed)
     assert event.heads["account:1"] == str(log.head("account:1"))
+
+
+def test_who_asks_for_a_head_while_the_log_reads_itself_again_turns_nothing_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The operator does, for a connection that begins, in a thread of its own: what it had read before the recorder
+    went on became what the recorder knew, and a stream that was in order ended with a conflict."""
+    log = a_log_of(facts(2))
+    log.refresh()
+    rows, waiting = log._rows, facts(1, after=2)
+
+    def interrupted(statement: str, values: tuple[object, ...]) -> list[Raw]:
+        found = rows(statement, values)
+        if waiting:
+            log.append([waiting.pop()])
+        return found
+
+    monkeypatch.setattr(log, "_rows", interrupted)
+    log.head("connection:new")
+    assert log.append([*waiting, *facts(1, after=3)]) == 4
 
 
 def test_checkpoints_keep_reopening_quick_and_exact() -> None:
