@@ -20,6 +20,7 @@ from cmam.domain.values.ids import OrderId, SymbolId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.reasons import Reason
+from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules.guards import STOP_OUTS_ANYHOW, STOP_OUTS_BY_FLAG, STOP_OUTS_BY_ORDERS, STOP_OUTS_LATCH
 from cmam.domain.values.rules.levels import (
     CARRIED_LEVELS,
@@ -37,7 +38,7 @@ from cmam.domain.values.rules.nets import (
     NETS_IN_DOUBT,
     RESTS_ARE_SHOWN,
 )
-from cmam.domain.values.rules.resting import ORDERS_TOUCHED, PARTS_REST
+from cmam.domain.values.rules.resting import ENDED_IN_PART, ORDERS_TOUCHED, PARTS_REST
 from cmam.domain.values.rules.sight import OWN_REQUESTS, TAKEN_BEFORE_SEEN, TAKEN_SINCE_READ
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
 from cmam.domain.wanted.levels import tighter, wanted_levels
@@ -91,11 +92,11 @@ def _by_execution(
         return
     if not fact.is_server_event:
         yield from _of_order(before, after, was, now)
-    if was.position is None:
+    if was.position is None and (now.position is None or before.rules < ENDED_IN_PART):
         return
     if order is not None and order.status is OrderStatus.CANCELLED and not fact.is_server_event:
         yield from _of_rest(before, was, now, order)
-    if now.share:
+    if was.position is None or now.share:
         return
     is_own_order = order is not None and order.order in (was.order, now.order)
     is_level = order is not None and order.type is OrderType.PROTECTION and fact.deal is not None
@@ -263,11 +264,16 @@ def _levels(
 
 def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy, fact: Reconciled) -> Iterator[Event]:
     ended = [order for order in fact.past_orders if order.order == was.order and order.status is OrderStatus.CANCELLED]
-    for order in ended if was.position is not None else ():
-        yield from _of_rest(before, was, now, order)
+    is_found = was.position is None and now.position is not None
+    taken: tuple[Event, ...] = ()
+    if is_found and not now.share and before.rules >= TAKEN_BEFORE_SEEN:
+        taken = tuple(_taken_before_seen(before, after.at_us, now, fact))
+    if was.position is not None or (is_found and before.rules >= ENDED_IN_PART):
+        filled = next((told.before for told in taken if isinstance(told, CopyTouched)), now.volume)
+        for order in ended:
+            yield from _of_rest(before, was, replace(now, volume=Volume(filled)), order)
     yield from _of_order(before, after, was, now)
-    if was.position is None and now.position is not None and not now.share and before.rules >= TAKEN_BEFORE_SEEN:
-        yield from _taken_before_seen(before, after.at_us, now, fact)
+    yield from taken
     if was.position is None or was.position != now.position or now.share or now.position not in after.positions:
         return
     stopped = {order.order for order in fact.past_orders if order.stop_out}
