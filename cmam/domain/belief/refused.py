@@ -11,7 +11,8 @@ from __future__ import annotations
 from cmam.domain.belief.copies import Copy, CopyKey, CopyState
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import Wait
-from cmam.domain.values.ids import IntentId, LinkId, OrderId, PositionId, SourceKey, base36, from_base36
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import SWEEPS, IntentId, LinkId, OrderId, PositionId, SourceKey, base36, from_base36
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
@@ -123,6 +124,16 @@ def at_work(view: AccountView, copy: Copy, order: Order, at_us: int) -> AccountV
 def with_surplus(view: AccountView, copy: Copy, source: SourceKey) -> AccountView:
     """The view with something that stands besides a copy."""
     return view if source in view.surplus else replace(view, surplus={**view.surplus, source: copy.link})
+
+
+def rest_of(view: AccountView, order: Order | None) -> LinkId | None:
+    """The link of a copy that is over and whose order rests on, though it is being cancelled; None for any other."""
+    if order is None or order.closing or view.is_netted() or view.rules < RESTS_OUTLIVE_COPIES:
+        return None
+    for intent in view.intents.values():
+        if intent.command.kind is CommandKind.CANCEL and intent.command.order == order.order:
+            return intent.link if intent.key not in view.copies and intent.source[0] not in SWEEPS else None
+    return view.surplus.get(order_surplus(order.order))
 
 
 def without_gone(view: AccountView) -> AccountView:

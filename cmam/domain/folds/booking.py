@@ -60,7 +60,7 @@ def match_copy(
     key = copy_asked(view, intent, event)
     copy = view.copies.get(key) if key is not None else None
     if copy is None:
-        return _ended_at(view, deal)
+        return _ended_at(_with_rest_filled(view, event, deal) if view.surplus or view.intents else view, deal)
     order = event.order
     was_held = copy.position is not None
     if copy.share:
@@ -70,9 +70,10 @@ def match_copy(
     if order is not None and order.type.is_pending and not order.closing:
         copy = _with_order(view, copy, intent, order, event.kind)
     is_opening = (intent is not None and intent.command.kind is CommandKind.OPEN) or is_fill_of(copy, event)
-    if copy.position is None and is_opening and not copy.share:
+    if copy.position is None and is_opening and (not copy.share or _ends_untold(order, view.rules)):
         opened = _opened(event, deal, view.rules, knows_deals=view.rules >= DEALS_COUNT)
         if opened is not None:
+            copy = replace(copy, volume=order.executed_volume) if copy.share and order is not None else copy
             view, copy = joined(view, copy, *opened, at_us)
             copy = _with_filled(view, copy, event)
     elif copy.share and copy.position is not None:
@@ -90,6 +91,15 @@ def match_copy(
             copy = _awaiting_levels(copy, event, at_us, is_first=not was_held)
     view = view if copy is known else put(view, copy)
     return note_on_others(view, copy, event, intent, deal, at_us) if copy.share else view
+
+
+def _with_rest_filled(view: AccountView, event: ExecutionSeen, deal: Deal | None) -> AccountView:
+    """What rests of a copy that is over has filled before it was cancelled: its position is taken back."""
+    link = refused.rest_of(view, event.order)
+    opened = _opened(event, deal, view.rules) if link is not None else None
+    if link is None or opened is None or opened[0] in view.by_position:
+        return view
+    return replace(view, surplus={**view.surplus, refused.position_surplus(opened[0]): link})
 
 
 def _ended_at(view: AccountView, deal: Deal | None) -> AccountView:
@@ -149,6 +159,12 @@ def _opened(
     if event.deal is not None and (not knows_deals or event.deal.close is not None):
         return None
     return position.position, order.execution_price if order is not None else None
+
+
+def _ends_untold(order: Order | None, rules: int) -> bool:
+    """Whether an order that rested is at its end: of a share that has nothing yet, no deal told what it has done."""
+    is_over = order is not None and order.type.is_pending and order.status in ENDED_ORDER
+    return is_over and rules >= ENDED_IN_PART
 
 
 def _awaiting_levels(copy: Copy, event: ExecutionSeen, at_us: int, *, is_first: bool) -> Copy:

@@ -24,6 +24,7 @@ from cmam.domain.values.rules.nets import (
     TURNED_NETS,
     TURNED_UNDER_CLOSE,
 )
+from cmam.domain.values.rules.resting import ENDED_IN_PART
 from cmam.domain.values.rules.sight import ENDS_TELL_PARTS
 from cmam.domain.values.trades import Deal, Order, OrderStatus
 
@@ -113,8 +114,10 @@ def _by_end(view: AccountView, copy: Copy, intent: Intent, order: Order | None) 
 
 def _is_counted(view: AccountView, copy: Copy, deal: Deal, at_us: int) -> bool:
     """Whether a reconcile has booked a deal of a resting order before its event came: histories tell orders, not deals,
-    so that the deal itself is new. The net as it stands with it is what its shares add up to without it."""
-    if copy.position != deal.position or at_us - view.reconciled_us >= SETTLED_US:
+    so that the deal itself is new; as does the end of its order. The net as it stands with it is what its shares add up
+    to without it."""
+    is_told = at_us - view.reconciled_us < SETTLED_US or (copy.ended_order and view.rules >= ENDED_IN_PART)
+    if copy.position != deal.position or not is_told:
         return False
     return net_held(view, copy.symbol) == net_of_ledger(view, copy.symbol)
 

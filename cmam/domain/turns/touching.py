@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from cmam.domain.belief.belonging import copy_asked, copy_of
 from cmam.domain.belief.copies import Copy, Intent
+from cmam.domain.belief.proofs import is_proof
 from cmam.domain.belief.shares import MOVING, is_untold, losses
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import ClosesSeen, CopyTouched, Event, ExecutionSeen, Reconciled, StopOutSeen
@@ -19,6 +20,7 @@ from cmam.domain.values.ids import OrderId, SymbolId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Price, Volume
 from cmam.domain.values.reasons import Reason
+from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules.guards import STOP_OUTS_ANYHOW, STOP_OUTS_BY_FLAG, STOP_OUTS_BY_ORDERS, STOP_OUTS_LATCH
 from cmam.domain.values.rules.levels import (
     CARRIED_LEVELS,
@@ -36,7 +38,7 @@ from cmam.domain.values.rules.nets import (
     NETS_IN_DOUBT,
     RESTS_ARE_SHOWN,
 )
-from cmam.domain.values.rules.resting import ORDERS_TOUCHED, PARTS_REST
+from cmam.domain.values.rules.resting import ENDED_IN_PART, ORDERS_TOUCHED, PARTS_REST
 from cmam.domain.values.rules.sight import OWN_REQUESTS, TAKEN_BEFORE_SEEN, TAKEN_SINCE_READ
 from cmam.domain.values.trades import ExecutionKind, Order, OrderStatus, OrderType, Position
 from cmam.domain.wanted.levels import tighter, wanted_levels
@@ -84,17 +86,17 @@ def _by_execution(
         yield StopOutSeen(link=now.link, source=now.source)
     if asked is not None:
         has_moved = now.seen_stop not in (None, was.seen_stop) or now.seen_target not in (None, was.seen_target)
-        is_set = was.position is not None and not was.share and not was.awaits_protection
-        if has_moved and is_set and before.rules >= SHOWN_BY_OURS:
+        is_theirs = was.awaits_protection or after.at_us <= was.levels_until_us
+        if has_moved and was.position is not None and not was.share and not is_theirs and before.rules >= SHOWN_BY_OURS:
             yield from (found for found in _levels(before, after, was, now) if _is_elses(after, now, found))
         return
     if not fact.is_server_event:
         yield from _of_order(before, after, was, now)
-    if was.position is None:
+    if was.position is None and (now.position is None or before.rules < ENDED_IN_PART):
         return
     if order is not None and order.status is OrderStatus.CANCELLED and not fact.is_server_event:
         yield from _of_rest(before, was, now, order)
-    if now.share:
+    if was.position is None or now.share:
         return
     is_own_order = order is not None and order.order in (was.order, now.order)
     is_level = order is not None and order.type is OrderType.PROTECTION and fact.deal is not None
@@ -262,11 +264,16 @@ def _levels(
 
 def _by_reconcile(before: AccountView, after: AccountView, was: Copy, now: Copy, fact: Reconciled) -> Iterator[Event]:
     ended = [order for order in fact.past_orders if order.order == was.order and order.status is OrderStatus.CANCELLED]
-    for order in ended if was.position is not None else ():
-        yield from _of_rest(before, was, now, order)
+    is_found = was.position is None and now.position is not None
+    taken: tuple[Event, ...] = ()
+    if is_found and not now.share and before.rules >= TAKEN_BEFORE_SEEN:
+        taken = tuple(_taken_before_seen(before, after.at_us, now, fact))
+    if was.position is not None or (is_found and before.rules >= ENDED_IN_PART):
+        filled = next((told.before for told in taken if isinstance(told, CopyTouched)), now.volume)
+        for order in ended:
+            yield from _of_rest(before, was, replace(now, volume=Volume(filled)), order)
     yield from _of_order(before, after, was, now)
-    if was.position is None and now.position is not None and not now.share and before.rules >= TAKEN_BEFORE_SEEN:
-        yield from _taken_before_seen(now, fact, before.rules)
+    yield from taken
     if was.position is None or was.position != now.position or now.share or now.position not in after.positions:
         return
     stopped = {order.order for order in fact.past_orders if order.stop_out}
@@ -301,15 +308,18 @@ def _taken_beside_fills(before: AccountView, was: Copy, now: Copy, fact: Reconci
         yield CopyTouched(link=now.link, source=now.source, what="volume", before=whole, after=now.volume)
 
 
-def _taken_before_seen(now: Copy, fact: Reconciled, rules: int) -> Iterator[Event]:
+def _taken_before_seen(before: AccountView, at_us: int, now: Copy, fact: Reconciled) -> Iterator[Event]:
     """Of what its orders had filled out of sight, a position that has just come to light lacks a part that others have
     closed. Either may have gone on since the snapshot was taken: what both agree in counts. Where the snapshot is the
-    newer one, and its orders had ended by then, all that it lacks was closed."""
+    newer one, and its orders had ended by then, all that it lacks was closed; it may lag behind the history, so this
+    counts after the settling time alone."""
     told = {order.order: order for order in (*fact.past_orders, *fact.orders) if order.position == now.position}
     filled = sum(order.executed_volume for order in told.values() if not order.closing)
     closed = sum(order.executed_volume for order in told.values() if order.closing)
     taken = min(filled - now.volume, closed)
-    if rules >= TAKEN_SINCE_READ and fact.covers_from_ms and fact.quiet:
+    asked = [intent for intent in before.intents_of(now.key) if intent.command.kind.adds_risk]
+    is_settled = asked and all(is_proof(before, intent, fact, at_us) for intent in asked)
+    if is_settled and fact.quiet and before.rules >= TAKEN_SINCE_READ:
         is_over = all(order.status is not OrderStatus.ACCEPTED for order in told.values())
         taken = filled - now.volume if is_over else taken
     if taken <= 0:
@@ -317,8 +327,8 @@ def _taken_before_seen(now: Copy, fact: Reconciled, rules: int) -> Iterator[Even
     if any(order.stop_out and order.executed_volume for order in told.values()):
         yield StopOutSeen(link=now.link, source=now.source)
     if now.volume > 0:
-        before = Volume(now.volume + taken)
-        yield CopyTouched(link=now.link, source=now.source, what="volume", before=before, after=now.volume)
+        whole = Volume(now.volume + taken)
+        yield CopyTouched(link=now.link, source=now.source, what="volume", before=whole, after=now.volume)
 
 
 def _is_elses(view: AccountView, copy: Copy, touched: CopyTouched) -> bool:

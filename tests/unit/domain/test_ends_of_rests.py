@@ -13,15 +13,16 @@ from cmam.domain.turns.settling import SETTLE_US
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId
+from cmam.domain.values.quantities import Volume
 from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.rules.resting import ENDED_IN_PART, RESTS_OUTLIVE_COPIES
-from cmam.domain.values.trades import OrderStatus
+from cmam.domain.values.trades import AccountType, OrderStatus
 from tests.factories import LOT, Pair, a_view
 
 
-def placed(rules: int = RULES) -> tuple[Pair, OrderId]:
+def placed(rules: int = RULES, kind: AccountType = AccountType.HEDGED) -> tuple[Pair, OrderId]:
     """A copy of the leader's buy limit of one lot rests at the follower's broker."""
-    pair = Pair(view=replace(a_view(), rules=rules))
+    pair = Pair(view=replace(a_view(kind=kind), rules=rules))
     pair.order()
     pair.answer()
     (number,) = pair.resting
@@ -62,11 +63,12 @@ def test_what_rests_of_a_copy_that_is_over_is_cancelled_until_it_is_gone(rules: 
     assert len(pair.resting) == 2 - cancels
 
 
+@pytest.mark.parametrize("kind", [AccountType.HEDGED, AccountType.NETTED])
 @pytest.mark.parametrize(("rules", "left"), [(ENDED_IN_PART - 1, LOT // 2), (RULES, 0)])
-def test_a_part_that_only_the_end_of_its_order_tells_of_is_the_copys(rules: int, left: int) -> None:
+def test_a_part_that_only_the_end_of_its_order_tells_of_is_the_copys(rules: int, left: int, kind: AccountType) -> None:
     """The fill of a half is not heard; the leader cancels his order, and the end of ours says that a half was executed,
     with its position and no deal. The half is closed; it stood for nobody."""
-    pair, number = placed(rules)
+    pair, number = placed(rules, kind)
     pair.order_triggers(number, volume=LOT // 2)
     (held,) = pair.held.values()
     pair.order(ChangeKind.ORDER_CANCELLED)
@@ -76,3 +78,96 @@ def test_a_part_that_only_the_end_of_its_order_tells_of_is_the_copys(rules: int,
     pair.hears([replace(event, position=held) for event in ends if isinstance(event, ExecutionSeen)])
     pair.answer()
     assert sum(position.volume for position in pair.held.values()) == left
+
+
+def test_a_shares_part_that_the_end_of_its_order_told_is_not_booked_again_by_its_deal() -> None:
+    """The deal comes behind the end of its order: a share of a net is told by deals, and would take it from another."""
+    pair, number = placed(kind=AccountType.NETTED)
+    pair.opens()
+    pair.answer()
+    (net,) = pair.held.values()
+    pair.passes(60_000_000)
+    fill, *_ = (event for event in pair.order_triggers(number, volume=LOT // 2) if isinstance(event, ExecutionSeen))
+    assert fill.order is not None
+    assert fill.deal is not None
+    net = replace(net, volume=Volume(LOT + LOT // 2), updated_ms=pair.now_us // 1_000)
+    order = pair.resting[number] = replace(fill.order, position=net.position)
+    ends = pair.order_ends(number, OrderStatus.CANCELLED)
+    pair.hears([replace(event, position=net) for event in ends if isinstance(event, ExecutionSeen)])
+    pair.fact(replace(fill, order=order, deal=replace(fill.deal, position=net.position), position=net))
+    assert sorted(copy.volume for copy in pair.view.copies.values()) == [LOT // 2, LOT]
+
+
+@pytest.mark.parametrize("kind", [AccountType.HEDGED, AccountType.NETTED])
+@pytest.mark.parametrize(
+    ("rules", "is_heard", "volume"),
+    [(ENDED_IN_PART - 1, True, 0), (ENDED_IN_PART - 1, False, LOT), (RULES, True, LOT // 2), (RULES, False, LOT // 2)],
+)
+def test_what_a_person_cancels_of_an_order_whose_part_nobody_told_is_not_made_up(
+    rules: int, is_heard: bool, volume: int, kind: AccountType
+) -> None:
+    """The fill of a half is not heard, and a person cancels the rest; its end tells both, or a look. As the leader's
+    order fills, the rest was bought at the market; or, by its end, nothing was held at all."""
+    pair, number = placed(rules, kind)
+    pair.order_triggers(number, volume=LOT // 2)
+    (held,) = pair.held.values()
+    ends = [event for event in pair.order_ends(number, OrderStatus.CANCELLED) if isinstance(event, ExecutionSeen)]
+    if is_heard:
+        pair.hears([replace(event, position=held) for event in ends])
+    else:
+        past = tuple(event.order for event in ends if event.order is not None)
+        pair.fact(replace(pair.reconciled(past_orders=past), quiet=True))
+    pair.passes(1_000_000)
+    pair.order_fills()
+    pair.passes(10_000_000)
+    pair.answer()
+    assert pair.copy.volume == volume
+
+
+def test_what_a_person_closes_beside_what_he_cancels_of_an_order_counts_once() -> None:
+    """Both happen in one gap: of the half that had filled a part is closed, and no more of it."""
+    pair, number = placed()
+    pair.order_triggers(number, volume=LOT // 2)
+    (held,) = pair.held.values()
+    events = [*pair.order_ends(number, OrderStatus.CANCELLED), *pair.close(held.position, LOT // 5, name="a person's")]
+    past = {event.order.order: event.order for event in events if isinstance(event, ExecutionSeen) and event.order}
+    pair.fact(replace(pair.reconciled(past_orders=tuple(past.values())), quiet=True))
+    pair.passes(1_000_000)
+    pair.order_fills()
+    pair.answer()
+    assert (pair.copy.volume, pair.copy.target) == (LOT // 2 - LOT // 5, LOT // 2 - LOT // 5)
+
+
+@pytest.mark.parametrize("is_told_first", [True, False])
+@pytest.mark.parametrize(("rules", "left"), [(RESTS_OUTLIVE_COPIES - 1, LOT // 2), (RULES, 0)])
+def test_what_fills_of_a_copy_that_is_over_before_it_is_cancelled_is_taken_back(
+    rules: int, left: int, is_told_first: bool
+) -> None:
+    """Half of our order has filled as the leader cancels his, and is closed; the rest fills while its cancel is on its
+    way, which is refused for that. Its position stood for nobody."""
+    pair, number = placed(rules)
+    pair.hears(pair.order_triggers(number, volume=LOT // 2))
+    pair.order(ChangeKind.ORDER_CANCELLED)
+    cancel, close = pair.waiting
+    pair.hears(pair.events_of(close))
+    pair.lose()
+    told = [*pair.order_triggers(number), RequestRefused(intent=cancel.intent, error_code="ORDER_NOT_FOUND")]
+    pair.hears(told if is_told_first else told[::-1])
+    pair.answer()
+    assert sum(position.volume for position in pair.held.values()) == left
+
+
+def test_an_order_of_nobodys_that_fills_is_left_alone() -> None:
+    """A person's own order fills while a copy that is over is rid of its rest: only the rest is ours."""
+    pair, number = placed()
+    pair.hears(pair.order_triggers(number, volume=LOT // 2))
+    order = replace(pair.resting[number], order=OrderId(99), client_order_id="", label="", executed_volume=Volume(0))
+    pair.order(ChangeKind.ORDER_CANCELLED)
+    _, close = pair.waiting
+    pair.hears(pair.events_of(close))
+    pair.lose()
+    pair.resting[order.order] = order
+    pair.fact(pair.reconciled())
+    pair.hears(pair.order_triggers(order.order))
+    pair.answer()
+    assert [position.volume for position in pair.held.values()] == [LOT]

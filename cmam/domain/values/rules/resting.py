@@ -151,10 +151,12 @@ leader's trade was not copied.
 
 RESTS_OUTLIVE_COPIES = 18
 """What rests of a copy whose filled part has been closed, and whose cancel was refused, or lost, is cancelled again
-until it is gone. The copy was over with its position, nobody asked again, and the rest could fill for nobody.
+until it is gone; what of it fills first is closed. The copy was over with its position, nobody asked again, and the
+rest could fill for nobody.
 """
 
 ENDED_IN_PART = 18
 """An order that is told as ended, with a part executed and no deal of that, has filled that part: its copy holds it.
-The copy counted as never filled and was over, and the position stood for nobody.
+The copy counted as never filled and was over, and the position stood for nobody. What a person cancelled of such an
+order, before anybody had told of the part, is not made up: after a cut it was bought at the market.
 """
