@@ -17,6 +17,7 @@ from cmam.domain.values.quantities import PRICE_SCALE, Quote
 from cmam.domain.values.rules.opens import CLOSED_MARKETS_STAND
 from cmam.domain.values.symbols import SymbolSpec
 
+AGELESS_MS = 1 << 60
 HUBS = ("USD", "EUR", "USDT", "BTC")
 """Which middle of a chain is preferred, since its symbols are quoted best."""
 
@@ -91,6 +92,10 @@ class Rates:
         if spec is None or quote is None or quote.bid <= 0 or quote.ask <= 0 or self.view.rules < CLOSED_MARKETS_STAND:
             return None
         return None if is_open(spec, self.now_us) else quote
+
+    def ageless(self) -> Rates:
+        """The same quotes, however old they are."""
+        return Rates(self.view, self.quotes, self.now_us, AGELESS_MS)
 
     def rate(self, first: str, last: str, *, high: bool) -> Fraction | None:
         """How much of `last` one of `first` is: the dearer side of each symbol with `high`, else the cheaper."""

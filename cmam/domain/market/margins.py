@@ -16,7 +16,7 @@ from cmam.domain.market import equity as money
 from cmam.domain.market.conversion import Rates
 from cmam.domain.values.ids import SymbolId
 from cmam.domain.values.quantities import VOLUME_SCALE
-from cmam.domain.values.rules.opens import TOLD_IN_PROPORTION
+from cmam.domain.values.rules.opens import RESERVES_BY_LAST, TOLD_IN_PROPORTION
 from cmam.domain.values.symbols import SymbolSpec
 
 LEVERAGE_SCALE = 100
@@ -42,14 +42,18 @@ def expected_margin(rates: Rates, spec: SymbolSpec, volume: int) -> Fraction | N
 
 
 def reserved_margin(rates: Rates) -> Fraction | None:
-    """The margin that what is in flight will bind."""
+    """The margin that what is in flight will bind; where a symbol is silent, by its last quote, however old."""
     gathered: dict[SymbolId, int] = {}
     for symbol, volume in money.in_flight(rates.view):
         gathered[symbol] = gathered.get(symbol, 0) + volume
     total = NOTHING
     for symbol, volume in gathered.items():
         spec = rates.view.specs.get(symbol)
-        part = _margin(rates, spec, volume, _held(rates, symbol)) if spec is not None else None
+        if spec is None:
+            return None
+        part = _margin(rates, spec, volume, _held(rates, symbol))
+        if part is None and rates.view.rules >= RESERVES_BY_LAST:
+            part = _margin(rates.ageless(), spec, volume, _held(rates, symbol))
         if part is None:
             return None
         total += part

@@ -76,3 +76,18 @@ def test_a_guard_knows_equity_over_a_night() -> None:
     assert worth_of(pair.view, link, quotes, pair.now_us) == (999_800, True)
     pair.fact(RulesBegan(rules=17))
     assert worth_of(pair.view, link, quotes, pair.now_us) == (None, False)
+
+
+@pytest.mark.parametrize(("rules", "reason"), [(None, None), (17, Reason.STALE_INPUT)])
+def test_what_rests_in_a_silent_symbol_reserves_margin_by_its_last_quote(
+    rules: int | None, reason: Reason | None
+) -> None:
+    """An order in GBPUSD, whose market is open and silent: what it would bind is known well enough."""
+    pound = a_spec("GBPUSD", 2)
+    pair = Pair(view=a_view((a_spec(), pound)))
+    if rules is not None:
+        pair.fact(RulesBegan(rules=rules))
+    pair.order(symbol=a_leader_symbol(pound), limit_price=price("1.2"), quote=at(pair, "GBPUSD", pair.now_us))
+    pair.answer()
+    assert len(pair.view.orders) == 1
+    assert opens(pair, "GBPUSD") is reason

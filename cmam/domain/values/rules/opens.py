@@ -223,3 +223,8 @@ RESULTS_STAND_IN = 18
 symbol that was silent for ten seconds while its market was open had all opens of its account skipped as `stale_input`.
 Where a guard is set an open waits for them, too: the second of two in a row was `equity_unknown`.
 """
+
+RESERVES_BY_LAST = 18
+"""What rests or is in flight in a symbol that is silent reserves margin by its last quote, however old. One pending
+order in it had all opens of its account skipped as `stale_input`.
+"""
