@@ -536,8 +536,8 @@ def test_what_a_deleted_log_left_beside_it_is_not_written_into_its_backup(tmp_pa
     assert (home / "events.db-wal.left").read_bytes() == left
 
 
-@pytest.mark.parametrize("is_replaced", [False, True], ids=["deleted", "replaced"])
-def test_a_journal_of_another_log_is_played_into_none(tmp_path: Path, is_replaced: bool) -> None:
+@pytest.mark.parametrize("way", ["deleted", "restored", "replaced"])
+def test_a_journal_of_another_log_is_played_into_none(tmp_path: Path, way: str) -> None:
     """A cut of the power while an archive closes a log leaves a journal: SQLite wrote it into what came instead."""
     lived, home, other = a_home(tmp_path / "lived", 300), tmp_path / "home", a_home(tmp_path / "other", 8)
     backup(other, tmp_path / "copy.db")
@@ -546,14 +546,14 @@ def test_a_journal_of_another_log_is_played_into_none(tmp_path: Path, is_replace
         connection.execute("CREATE TABLE filling AS SELECT zeroblob(400000)")
         shutil.copytree(lived, home)
     left = (home / "events.db-journal").read_bytes()
-    if is_replaced:
-        restore(home, tmp_path / "copy.db", T0, replace=True)
-    else:
+    if way != "replaced":
         (home / "events.db").unlink()
+    if way != "deleted":
+        restore(home, tmp_path / "copy.db", T0, replace=way == "replaced")
     with closing(open_to_go_on(home, T0)[0]) as log:
         assert verify_log(log).is_whole
-        assert log.position() == (9 if is_replaced else 0)
-    kept = "events.db.replaced-1-journal" if is_replaced else "events.db-journal.left"
+        assert log.position() == (0 if way == "deleted" else 9)
+    kept = "events.db.replaced-1-journal" if way == "replaced" else "events.db-journal.left"
     assert (home / kept).read_bytes() == left
 
 
