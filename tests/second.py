@@ -50,6 +50,7 @@ def second(whole: Whole, log: FaultyLog) -> System:
         lambda name, *wanted: stepper.network.reader(SECOND_OWNER + name, *wanted),
         stepper.random.random,
         lambda _: whole.provider,
+        wait=stepper.wait,
     )
     system = System(whole.settings, log, whole.secrets, machinery)
     system.start()

@@ -361,7 +361,9 @@ def equity_known(draft: Draft) -> Reason | None:
     day = draft.view.days.get(draft.settings.link)
     told = money.told_equity(draft.view, draft.now_us, policy.input_max_age_ms)
     is_dark = money.equity(draft.rates) is None and told is None
-    if is_dark or draft.view.unexplained or (policy.needs_anchor and (day is None or day.anchor is None)):
+    is_puzzled = bool(draft.view.unexplained) or (policy.needs_anchor and (day is None or day.anchor is None))
+    if is_dark or is_puzzled:
+        draft.is_dark = not is_puzzled
         draft.note("equity", "-", "unknown, and a guard needs it")
         return Reason.EQUITY_UNKNOWN
     for guard, base in of_nothing(policy, day) if day is not None and draft.view.rules >= PARTS_OF_NOTHING else ():

@@ -35,8 +35,8 @@ class Draft:
     """A decision about an open in the making. `shift` is preset for late opens, `stop` and `target` are distances.
 
     `by_hand` is what people have left of the order that it stands for, `filled` what of an amended one is held already.
-    `leaves_target` says that its broker has refused it with a target, `unread` which symbol it may be before its `spec`
-    is known.
+    `is_dark` says that a guard lacks nothing but what the account is worth now, `leaves_target` that its broker has
+    refused it with a target, `unread` which symbol it may be before its `spec` is known.
     """
 
     view: AccountView
@@ -49,6 +49,7 @@ class Draft:
     is_add: bool = False
     is_full: bool = False
     is_pending: bool = False
+    is_dark: bool = False
     stop_wait_over: bool = False
     leaves_target: bool = False
     add_volume: Fraction | None = None

@@ -78,7 +78,8 @@ def is_to_come(draft: Draft, found: Reason | Wait | None) -> bool:
     """Whether what a size, or a guard that must know equity, lacks is on its way."""
     if not draft.inputs.warming:
         return False
-    return found is Reason.STALE_INPUT or (found is Reason.EQUITY_UNKNOWN and draft.view.rules >= RESULTS_STAND_IN)
+    is_dark = found is Reason.EQUITY_UNKNOWN and draft.is_dark
+    return found is Reason.STALE_INPUT or (is_dark and draft.view.rules >= RESULTS_STAND_IN)
 
 
 def stand_back(draft: Draft, wait: Wait) -> Decision:
