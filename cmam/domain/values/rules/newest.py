@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-RULES = 18
+RULES = 19
 """Counted up with the first name of a number that has not been published."""
