@@ -29,6 +29,7 @@ from tests.stranger.market import BROKERS
 
 SECOND = 1_000_000
 TERMINAL = 900_001
+LEADER, FOLLOWER = 501, 502
 
 
 class MemoryBackend:
@@ -136,6 +137,10 @@ class World:
         assert self.system is not None
         return self.system.status().view(AccountId(account))
 
+    def held(self, account: int) -> list[int]:
+        """What the broker's book of an account holds, bought as positive."""
+        return [signed(one) for one in self.broker.floor.books[account].positions.values()]
+
     def events(self, account: int, kind: type[Event]) -> list[Any]:
         """The recorded events of a kind of one account."""
         return [
@@ -220,6 +225,22 @@ class Terminal:
 
     def cancel(self, order: int) -> None:
         self._say(wire.ProtoOACancelOrderReq(ctidTraderAccountId=self._account, orderId=order))
+
+
+def a_pair(
+    habits: Habits,
+    *,
+    leader: tuple[str, bool] = ("North", False),
+    follower: tuple[str, bool] = ("North", False),
+    amount: str = "1",
+    **settings: str,
+) -> tuple[World, Terminal]:
+    """A leader and one follower, ready, each by its broker and whether it is netted; and the leader's terminal."""
+    world = World(1, habits, {LEADER: leader, FOLLOWER: follower})
+    world.profile("of", LEADER, {FOLLOWER: amount}, **settings)
+    world.start()
+    world.run(5)
+    return world, Terminal(world, LEADER)
 
 
 def signed(held: Position) -> int:
