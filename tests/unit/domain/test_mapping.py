@@ -11,7 +11,7 @@ from cmam.domain.deciding.inputs import quotes_needed
 from cmam.domain.events import ExpectedMargin, LeverageSeen, LeverageTier, RulesBegan, SymbolListSeen
 from cmam.domain.folds.account import evolve
 from cmam.domain.market.conversion import Rates, chain
-from cmam.domain.market.equity import equity, floating
+from cmam.domain.market.equity import equity
 from cmam.domain.market.mapping import names_to_know, symbol_for
 from cmam.domain.market.margins import asked_volumes, expected_margin
 from cmam.domain.profiles.policy import policy_of
@@ -148,7 +148,7 @@ def test_equity_is_balance_and_what_positions_would_bring() -> None:
     assert equity(Rates(view, quotes, T0_US, 10_000)) == 9_893
     euro = replace(view, currency="EUR", specs={SymbolId(1): a_spec(conversion_fee_rate=70)})
     gross = Fraction(-100) / Fraction("1.09")
-    assert floating(Rates(euro, quotes, T0_US, 10_000), held) == gross - abs(gross) * 70 / 10_000 - 7
+    assert equity(Rates(euro, quotes, T0_US, 10_000)) == 10_000 + gross - abs(gross) * 70 / 10_000 - 7
     assert equity(Rates(view, {}, T0_US, 10_000)) is None
 
 

@@ -12,6 +12,7 @@ import pytest
 from cmam.domain.events import ChangeDecided, IntentRecorded, LinkSettingsChanged
 from cmam.domain.values.ids import AccountId, PositionId
 from cmam.domain.values.quantities import Volume
+from cmam.store.folding.fold import fold
 from cmam.store.past import replay
 from cmam.store.records.envelope import Decoding, Pending, Raw, Recorded, encode_whole
 
@@ -163,12 +164,12 @@ def test_the_state_at_a_moment_is_what_was_believed_then() -> None:
     """Folded up to a position or a time, both included."""
     world = a_day()
     records = _records(world)
-    assert replay.state(records).accounts == world.views
+    assert fold(records).accounts == world.views
     opened = next(record for record in records if isinstance(record.event, ChangeDecided))
-    then = replay.state(replay.until(records, position=opened.position))
+    then = fold(replay.until(records, position=opened.position))
     assert then.position == opened.position
     assert [copy.state.value for copy in then.accounts[FIRST].copies.values()] == ["opening"]
-    before = replay.state(replay.until(records, at_us=opened.at_us - 1))
+    before = fold(replay.until(records, at_us=opened.at_us - 1))
     assert not before.accounts[FIRST].copies
 
 
