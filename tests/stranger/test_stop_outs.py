@@ -142,7 +142,7 @@ def _told_of_parts(*, page: int, refused: int = 0) -> tuple[list[Decimal], list[
             raise No("INCORRECT_BOUNDARIES", "not so")
         take(line, asked, name)
 
-    broker._take = refuse  # type: ignore[method-assign]  # it answers all else
+    broker._take = refuse
     world.start()
     world.run(60)
     booked = [Decimal(deal.closed.gross).scaleb(-2) for deal in book.deals if deal.closed is not None]
@@ -174,7 +174,7 @@ def _opened_after(*kinds: type, netted: bool) -> tuple[int, int]:
             raise No("SOMETHING_NEW", "A code that nobody has met")
         take(line, asked, name)
 
-    broker._take = refuse  # type: ignore[method-assign]  # it answers all else
+    broker._take = refuse
     world.start()
     world.run(10)
     terminal.trade("XAUUSD", BUY, 1_200)

@@ -100,7 +100,7 @@ def _held_after_a_cut(*, netted: bool = False, stamps_move: bool = True) -> tupl
         late_us = 4_000_000 if isinstance(message, wire.ProtoOAReconcileRes) else 0
         broker._later(late_us, lambda: answer(line, message, name))
 
-    broker._answer = answer_late  # type: ignore[method-assign]  # slower than it answers
+    broker._answer = answer_late
     world.run(60)
     held_there = [signed(one) for one in broker.floor.books[FOLLOWER].positions.values()]
     found = held_there, len(world.events(FOLLOWER, CopyTouched))

@@ -52,7 +52,7 @@ class World:
         self.stepper = Stepper(seed)
         self.broker = Broker(habits, seed, self.stepper.clock.now())
         self.lines = Lines(self.stepper, self.broker)
-        self.stepper.network = self.lines  # type: ignore[assignment]  # it stands in for the sandbox's
+        self.stepper.network = self.lines
         self.accounts = tuple(accounts)
         for account, (broker, netted) in accounts.items():
             self.broker.open_book(account, broker, netted=netted)
@@ -104,7 +104,7 @@ class World:
             stepper,
             self.lines.reader,
             stepper.random.random,
-            lambda _: None,  # type: ignore[arg-type,return-value]  # tokens last longer than a day
+            lambda _: None,
             stepper.wait,
             lambda: self._new_id(6),
         )
@@ -115,7 +115,7 @@ class World:
     def kill(self) -> None:
         """A crash: what was not on disk is gone."""
         self.stepper.kill()
-        self.stepper.network = self.lines  # type: ignore[assignment]
+        self.stepper.network = self.lines
         self.log.refresh()
 
     def stop(self) -> None:

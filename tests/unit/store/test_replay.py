@@ -45,7 +45,7 @@ def _changed(records: list[Recorded], kind: type, **fields: object) -> Iterator[
     for record in records:
         if not done and isinstance(record.event, kind):
             done = True
-            yield msgspec.structs.replace(record, event=replace(record.event, **fields))  # type: ignore[type-var]  # any fact
+            yield msgspec.structs.replace(record, event=replace(record.event, **fields))
         else:
             yield record
 
@@ -117,9 +117,9 @@ def test_a_change_that_met_no_decision_is_named() -> None:
     """A link that passed over one of its leader's changes lost a trade: the next decision shows it."""
     world = World().set_up()
     world.leader_opens(1_000_000)
-    links, world.links = world.links, tuple  # type: ignore[method-assign, assignment]
+    links, world.links = world.links, tuple
     world.leader_opens(2_000_000)
-    world.links = links  # type: ignore[method-assign]
+    world.links = links
     world.leader_opens(3_000_000)
     differences = replay.verify(_records(world)).differences
     assert len(differences) == 2
