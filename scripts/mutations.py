@@ -1,8 +1,7 @@
 """Break each invariant on purpose, in a copy of the tree, and name the test that sees it.
 
-`python scripts/mutations.py [--jobs N] [--only WORD …] [--write] [--trust]`. Each mutation (`scripts/mutants`) names
-the tests that should see it; they pass on the tree as it is, or nothing is said. One that none sees ends the run with
-1. `--write` puts the table into docs/testing.md.
+`python scripts/mutations.py [--jobs N] [--only WORD …] [--trust]`. Each mutation (`scripts/mutants`) names the tests
+that should see it; they pass on the tree as it is, or nothing is said. One that none sees ends the run with 1.
 """
 
 from __future__ import annotations
@@ -23,8 +22,6 @@ from pathlib import Path
 from mutants import Mutation, lost, recording, risk, twice, wire
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "testing.md"
-BEGIN, END = "<!-- mutations: written by scripts/mutations.py --write -->", "<!-- end of mutations -->"
 GROUPS: Mapping[str, Sequence[Mutation]] = {
     "1 record, then send; the store; one writer": recording.MUTATIONS,
     "2 never twice": twice.MUTATIONS,
@@ -135,19 +132,11 @@ def tried(chosen: Sequence[Mutation], jobs: int, *, trust: bool) -> Iterator[See
             yield from pool.map(one, chosen)
 
 
-def write(rows: Sequence[str]) -> None:
-    """Put the table into its page, between its marks."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text("\n".join([before + BEGIN, *rows, END + after]))
-
-
 def main() -> None:
     """Print the table; exit with 1 where a mutation lives."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1, help="so many at a time")
     parser.add_argument("--only", action="append", default=[], help="those whose words contain this; may be repeated")
-    parser.add_argument("--write", action="store_true", help="write the table into docs/testing.md")
     parser.add_argument("--trust", action="store_true", help="take it for granted that the tests pass unbroken")
     asked = parser.parse_args()
     named = [(group, mutation) for group, mutations in GROUPS.items() for mutation in mutations]
@@ -156,17 +145,13 @@ def main() -> None:
         for group, mutation in named
         if not asked.only or any(word in mutation.breaks for word in asked.only)
     ]
-    rows = ["| invariant | broken on purpose | seen by |", "|---|---|---|"]
-    print(*rows, sep="\n")
+    print("| invariant | broken on purpose | seen by |", "|---|---|---|", sep="\n")
     alive = 0
     seen_by = tried([mutation for _, mutation in chosen], max(1, asked.jobs), trust=asked.trust)
     for (group, mutation), seen in zip(chosen, seen_by, strict=True):
         alive += not seen.test
         shown = f"`{seen.test}`" if seen.test else f"NOBODY {seen.why}".strip()
-        rows.append(f"| {group} | {mutation.breaks} | {shown} |")
-        print(rows[-1], flush=True)
-    if asked.write and not asked.only and not alive:
-        write(rows)
+        print(f"| {group} | {mutation.breaks} | {shown} |", flush=True)
     print(f"{len(chosen)} mutations, {alive} that no test sees", file=sys.stderr)
     sys.exit(1 if alive else 0)
 

@@ -330,15 +330,14 @@ def whats_here_page() -> str:
         "",
         MADE,
         "",
-        "Each folder and each file in one line, from its own first sentence; of tests/",
-        "what tests are made of.",
+        "Each folder and each file in one line, from its own first sentence; of tests/ what all of them share:",
+        "[testing](testing.md) has its folders.",
         "",
     ]
-    for folder in ("cmam", "scripts", "tests"):
+    for folder, files in (("cmam", "**/*.py"), ("scripts", "**/*.py"), ("tests", "*.py")):
         by_package: dict[str, list[tuple[str, str]]] = {}
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            is_foreign = {"_pb", ".clients"} & set(path.parts)
-            if is_foreign or path.name == "__init__.py" or path.name.startswith("test_"):
+        for path in sorted((ROOT / folder).glob(files)):
+            if "_pb" in path.parts or path.name == "__init__.py":
                 continue
             package = path.parent.relative_to(ROOT).as_posix()
             by_package.setdefault(package, []).append((f"`{path.name}`", first_sentence(path)))

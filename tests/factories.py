@@ -102,7 +102,7 @@ def a_spec(name: str = "EURUSD", symbol: int = 1, **changes: object) -> SymbolSp
         base_name=base,
         quote_name=quote,
     )
-    return replace(spec, **changes)  # type: ignore[arg-type]
+    return replace(spec, **changes)
 
 
 def a_quote(bid: str, ask: str, at_us: int = T0_US) -> Quote:
@@ -142,7 +142,7 @@ def a_change(kind: ChangeKind = ChangeKind.OPENED, *, spec: SymbolSpec | None = 
         money=LeaderMoney(currency="USD", money_digits=2, balance=1_000_000, equity=1_000_000, free_margin=1_000_000),
         quote=a_quote("1.09999", "1.10001"),
     )
-    return replace(change, **changes)  # type: ignore[arg-type]
+    return replace(change, **changes)
 
 
 def some_settings(settings: Mapping[str, str] | None = None, **changes: object) -> LinkSettings:
@@ -161,7 +161,7 @@ def some_settings(settings: Mapping[str, str] | None = None, **changes: object) 
         standing=Inputs().standing,
         settings=dict(settings or {}),
     )
-    return replace(link, **changes)  # type: ignore[arg-type]
+    return replace(link, **changes)
 
 
 QUOTES = {
@@ -187,7 +187,7 @@ def a_view(
     who = Trader(account=account, balance=balance, leverage_cents=10_000, account_type=kind)
     facts: tuple[Event, ...] = (
         RulesBegan(rules=RULES),
-        TraderSeen(trader=replace(who, **trader), currency=currency),  # type: ignore[arg-type]
+        TraderSeen(trader=replace(who, **trader), currency=currency),
         SymbolListSeen(
             digest="d",
             symbols=tuple(SymbolName(symbol=s.symbol, name=s.name, base=s.base, quote=s.quote) for s in specs),
@@ -246,7 +246,7 @@ class Pair:
             self.link,
             change,
             (self._cause, 0),
-            replace(known, **inputs),  # type: ignore[arg-type]
+            replace(known, **inputs),
             self.now_us,
         )
         self._take(turn)
@@ -263,7 +263,7 @@ class Pair:
         """A change of the leader that happens now."""
         self._last_id += 1
         found = a_change(kind, at_ms=self.now_us // 1_000, key=ChangeKey(f"deal:{self._last_id}"))
-        return replace(found, **changes)  # type: ignore[arg-type]
+        return replace(found, **changes)
 
     def opens(self, volume: int = LOT, **changes: object) -> ChangeDecided:
         """The leader opens position 500."""

@@ -261,7 +261,7 @@ class Stepper:
         if name in self.sticking:
             self.sticking.discard(name)
             self.stuck[name] = (actor, message)
-            actor.doing, actor.turns = message, actor.turns + 1  # type: ignore[attr-defined] # every actor is Watched
+            actor.doing, actor.turns = message, actor.turns + 1
             return
         self._turn_of(actor, message)
 

@@ -45,14 +45,12 @@ SPOT: Final = _TYPES["ProtoOASpotEvent"]
 APPLICATION_AUTH: Final = _TYPES["ProtoOAApplicationAuthReq"]
 ACCOUNT_AUTH: Final = _TYPES["ProtoOAAccountAuthReq"]
 REFRESH_TOKEN: Final = _TYPES["ProtoOARefreshTokenReq"]
-VERSION: Final = _TYPES["ProtoOAVersionReq"]
 NEW_ORDER: Final = _TYPES["ProtoOANewOrderReq"]
 CANCEL_ORDER: Final = _TYPES["ProtoOACancelOrderReq"]
 AMEND_ORDER: Final = _TYPES["ProtoOAAmendOrderReq"]
 AMEND_PROTECTION: Final = _TYPES["ProtoOAAmendPositionSLTPReq"]
 CLOSE_POSITION: Final = _TYPES["ProtoOAClosePositionReq"]
 TRADER: Final = _TYPES["ProtoOATraderReq"]
-SYMBOL_CHANGED: Final = _TYPES["ProtoOASymbolChangedEvent"]
 TOKEN_INVALIDATED: Final = _TYPES["ProtoOAAccountsTokenInvalidatedEvent"]
 CLIENT_DISCONNECT: Final = _TYPES["ProtoOAClientDisconnectEvent"]
 ACCOUNT_DISCONNECT: Final = _TYPES["ProtoOAAccountDisconnectEvent"]
@@ -83,9 +81,6 @@ HISTORICAL: Final = frozenset(
     )
 )
 """Requests that also spend the five a second. The set is not published; this is the widest one seen in clients."""
-
-BEFORE_APPLICATION: Final = frozenset({HEARTBEAT, APPLICATION_AUTH, REFRESH_TOKEN, VERSION})
-"""What the server takes from a connection whose application is not authorised yet."""
 
 _HAS_ACCOUNT: Final = frozenset(
     number for number, cls in MESSAGES.items() if ACCOUNT_FIELD in cls.DESCRIPTOR.fields_by_name

@@ -27,8 +27,8 @@ ME = 0
 
 def _is_seen(kind: ExecutionKind) -> Callable[[str, object], bool]:
     def matches(name: str, message: object) -> bool:
-        is_report = name.startswith("account:") and isinstance(message, m.Reported)
-        return is_report and isinstance(message.fact, ExecutionSeen) and message.fact.kind is kind  # type: ignore[attr-defined]
+        fact = message.fact if isinstance(message, m.Reported) else None
+        return name.startswith("account:") and isinstance(fact, ExecutionSeen) and fact.kind is kind
 
     return matches
 
@@ -107,7 +107,7 @@ def arm(orders: Path) -> None:
             doom.strike()
         return tell(self, name, message)
 
-    Directory.tell = doomed  # type: ignore[method-assign]
+    Directory.tell = doomed  # type: ignore[method-assign]  # of this process, which dies of it
 
 
 if __name__ == "__main__":

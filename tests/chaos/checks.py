@@ -65,7 +65,7 @@ def nothing_lost(whole: Whole) -> None:
 
 
 def _changes_of(whole: Whole, leader: int) -> list[tuple[int, int]]:
-    view, found = AccountView(account=leader), []  # type: ignore[arg-type]
+    view, found = AccountView(account=leader), []
     for recorded in whole.log.read_stream(f"account:{leader}"):
         before, view = view, evolve(view, recorded.event, recorded.at_us)
         if not recorded.event.IS_DERIVED:

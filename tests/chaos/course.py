@@ -79,7 +79,7 @@ def gives_up(one: Taken) -> bool:
 
 def course(whole: Whole, account: int) -> Iterator[Moment]:
     """An account's record, one moment after the other."""
-    view = AccountView(account=account)  # type: ignore[arg-type]  # a plain number is an account's here
+    view = AccountView(account=account)
     for recorded in whole.log.read_stream(f"account:{account}"):
         before, view = view, evolve(view, recorded.event, recorded.at_us)
         yield Moment(before=before, event=recorded.event, after=view, at_us=recorded.at_us)

@@ -45,7 +45,7 @@ def _assert_no_larger(view: AccountView, copy: Copy, link: LinkSettings, theirs:
 
 def _course(whole: Whole, account: int, by_hand: set[CopyKey]) -> Iterator[AccountView]:
     """The account after each of its records; `by_hand` gets the copies that somebody else has touched by then."""
-    view = AccountView(account=account)  # type: ignore[arg-type]  # a plain number is an account's here
+    view = AccountView(account=account)
     for recorded in whole.log.read_stream(f"account:{account}"):
         view = evolve(view, recorded.event, recorded.at_us)
         if isinstance(recorded.event, CopyTouched):

@@ -70,7 +70,7 @@ class Said(logging.Handler):
 
 
 @contextlib.contextmanager
-def _listening() -> object:  # type: ignore[misc]  # a generator that contextlib turns into a context
+def _listening() -> object:
     said, logger = Said(), logging.getLogger("cmam")
     level, propagates = logger.level, logger.propagate
     logger.addHandler(said)

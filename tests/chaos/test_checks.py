@@ -57,17 +57,17 @@ def _copy_without_its_stop(whole: Whole) -> None:
 
 def _nothing_decided(whole: Whole) -> None:
     events = whole.events
-    whole.events = lambda account, kind: [] if kind is ChangeDecided else events(account, kind)  # type: ignore[method-assign]
+    whole.events = lambda account, kind: [] if kind is ChangeDecided else events(account, kind)
 
 
 def _decided_twice(whole: Whole) -> None:
     events = whole.events
-    whole.events = lambda account, kind: events(account, kind) * 2  # type: ignore[method-assign]
+    whole.events = lambda account, kind: events(account, kind) * 2
 
 
 def _copy_forgotten(whole: Whole) -> None:
     view = whole.view
-    whole.view = lambda account: _without_copies(view(account))  # type: ignore[method-assign]
+    whole.view = lambda account: _without_copies(view(account))
 
 
 def _without_copies(view: Any) -> Any:
@@ -100,7 +100,7 @@ def _touched_by_somebody(whole: Whole) -> None:
 
 def _a_tenth_was_wanted(whole: Whole) -> None:
     links = [replace(link, settings={"volume.amount": "0.1"}) for link in whole.folded().registry.links()]
-    whole.folded = lambda: SimpleNamespace(registry=SimpleNamespace(links=lambda: links))  # type: ignore[assignment, method-assign, return-value]  # all that the law asks of it
+    whole.folded = lambda: SimpleNamespace(registry=SimpleNamespace(links=lambda: links))
 
 
 BROKEN: tuple[tuple[Callable[[Whole], None], Callable[[Whole], None]], ...] = (

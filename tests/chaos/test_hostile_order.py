@@ -48,7 +48,7 @@ class Demon:
         self._tell = self._directory.tell
         self.is_awake = True
         self.struck = 0
-        self._directory.tell = self.tell  # type: ignore[method-assign]
+        self._directory.tell = self.tell
 
     def tell(self, name: str, message: Any) -> bool:
         """Pass a message on, now or later, once or twice."""

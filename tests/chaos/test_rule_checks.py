@@ -226,6 +226,6 @@ def test_an_order_of_a_netted_leader_that_is_decided_otherwise_is_refused(*, hol
     def lied(account: Any, kind: Any) -> list[Any]:
         return [replace(event, **lies) for event in events(account, kind)]
 
-    run.events = lied  # type: ignore[method-assign]  # of this one run
+    run.events = lied
     with pytest.raises(AssertionError, match="who holds"):
         order_checks.beside_no_net(run)

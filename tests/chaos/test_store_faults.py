@@ -193,7 +193,7 @@ def test_an_answer_that_was_lost_does_not_write_the_batch_twice(
     insert = log._recorder.insert_rows
 
     def lost(*arguments: object, **options: object) -> None:
-        insert(*arguments, **options)  # type: ignore[arg-type]
+        insert(*arguments, **options)
         raise sqlite3.OperationalError("disk I/O error")
 
     monkeypatch.setattr(log._recorder, "insert_rows", lost)
@@ -451,7 +451,7 @@ def test_a_projector_killed_at_any_moment_is_taken_up_by_the_next(tmp_path: Path
     assert project_to_head(tmp_path) == 0
     views = open_views(log, tmp_path / "views.db")
     rows = views.execute("SELECT position, text FROM alerts ORDER BY position").fetchall()
-    expected = [(record.position, record.event.text) for record in log.read_all() if record.event]  # type: ignore[attr-defined]
+    expected = [(record.position, record.event.text) for record in log.read_all() if record.event]
     assert rows == expected
     views.close()
     log.close()

@@ -75,7 +75,7 @@ class Trader:
             return "open refused"
         return f"open {position}"
 
-    def _position(self):  # type: ignore[no-untyped-def]
+    def _position(self):
         held = self._whole.person.holds(self._account)
         return self._chance.choice(held) if held else None
 
@@ -139,7 +139,7 @@ class Trader:
             return "place refused"
         return f"place {order}"
 
-    def _order(self):  # type: ignore[no-untyped-def]
+    def _order(self):
         rests = self._whole.person.rests(self._account)
         return self._chance.choice(rests) if rests else None
 

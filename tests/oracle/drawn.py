@@ -20,7 +20,7 @@ def _forex(base: str, quote: str, lot: str, least: str, step: str, most: str, di
     pip = F(1, 100) if quote == "JPY" else F(1, 10_000)
     digits = digits - 2 if quote == "JPY" else digits
     sizes = F(lot), F(least), F(step), F(most)
-    return Symbol(base + quote, base, quote, *sizes, digits, pip, **more)  # type: ignore[arg-type]  # any of its fields
+    return Symbol(base + quote, base, quote, *sizes, digits, pip, **more)
 
 
 _PAIRS = (("EUR", "USD"), ("GBP", "USD"), ("USD", "JPY"), ("EUR", "GBP"))

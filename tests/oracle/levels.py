@@ -276,9 +276,7 @@ class LevelDay(Day):
             gone = got.stop is not None and one.stop is not None and got.trails
             is_owed = got.target is not None and got.target == self.kept[position].owed
             is_stop = (
-                (0 <= (got.stop - one.stop) * (1 if copy.is_long else -1) <= near)  # type: ignore[operator]
-                if gone
-                else got.stop == one.stop
+                (0 <= (got.stop - one.stop) * (1 if copy.is_long else -1) <= near) if gone else got.stop == one.stop
             )
             if is_stop and (got.target == one.target or is_owed) and got.trails == one.trails:
                 self.kept[position].levels = got

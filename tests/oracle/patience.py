@@ -210,8 +210,8 @@ class PatienceDay(Day):
         request = wire.ProtoOANewOrderReq(
             ctidTraderAccountId=LEAD,
             symbolId=IDS[symbol],
-            orderType=kind,  # type: ignore[arg-type]  # the number of an enumeration
-            tradeSide=side,  # type: ignore[arg-type]  # the number of an enumeration
+            orderType=kind,
+            tradeSide=side,
             volume=int(units * 100),
             **more,
         )

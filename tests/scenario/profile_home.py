@@ -71,7 +71,7 @@ class Market:
         decimals = {
             name: steps.decimal(terms.pop(name), name) for name in ("lots", "price", "sl", "tp") if name in terms
         }
-        step = steps.Step(action=action, **terms, **decimals)  # type: ignore[arg-type]
+        step = steps.Step(action=action, **terms, **decimals)
         with Trader(document, chosen) as trader:
             return steps.perform(trader, step, {})
 

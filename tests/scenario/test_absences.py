@@ -178,7 +178,7 @@ def test_a_crowd_whose_stops_were_hit_out_of_sight_waits_for_no_history() -> Non
         closes += payload_type == catalogue.CLOSE_POSITION
         receive(connection, payload_type, *more)
 
-    whole.broker.receive = count  # type: ignore[method-assign]  # counts and passes on
+    whole.broker.receive = count
     whole.stepper.network.cut_all()
     stream = whole.broker.floor.market.streams["EURUSD"]
     for level in (1.0780, 1.0850):

@@ -62,7 +62,7 @@ def test_nothing_turns_in_circles_while_the_line_is_down() -> None:
         asked.append(name)
         after(span_us, name, message)
 
-    whole.stepper.after = counted  # type: ignore[method-assign]
+    whole.stepper.after = counted
     whole.run(60)
     assert asked.count(f"account:{SAME_BROKER}") < 60
     whole.stepper.network.is_reachable = True

@@ -192,7 +192,7 @@ def test_nobody_asks_who_closed_what_we_closed(monkeypatch: pytest.MonkeyPatch) 
     def hear(broker: Broker, connection: int, payload_type: int, *more: object) -> None:
         if connection < PERSON_CONNECTION:
             kinds.append(payload_type)
-        receive(broker, connection, payload_type, *more)  # type: ignore[arg-type]  # whatever it was given
+        receive(broker, connection, payload_type, *more)
 
     monkeypatch.setattr(Broker, "receive", hear)
     whole.broker.set_fault("cut-after", {"count": "1", "type": "2111"})

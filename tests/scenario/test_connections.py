@@ -53,8 +53,8 @@ def test_a_lost_connection_takes_only_its_own_accounts_down(seed: int) -> None:
     whole.start_ready()
     network = whole.stepper.network
     network.cut(line_of(whole, "demo-2"))
-    whole.stepper.run_until(lambda: whole.view(SAME_BROKER).health is Health.DOWN, 5_000_000)  # type: ignore[union-attr]
-    assert whole.view(ALPHA_TOO).health is Health.RECONCILED  # type: ignore[union-attr]
+    whole.stepper.run_until(lambda: whole.view(SAME_BROKER).health is Health.DOWN, 5_000_000)
+    assert whole.view(ALPHA_TOO).health is Health.RECONCILED
     whole.person.buy(LOT)
     whole.run(10)
     assert len(whole.person.holds(SAME_BROKER)) == len(whole.person.holds(ALPHA_TOO)) == 1

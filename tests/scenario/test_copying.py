@@ -146,9 +146,9 @@ def test_an_event_that_was_never_told_is_found_within_a_minute(whole: Whole) -> 
         while line.to_client and line.to_client[-1][1][4:7] == b"\x08\xce\x10":
             swallowed.append(line.to_client.pop()[1])
 
-    network.collect = collect  # type: ignore[method-assign]
+    network.collect = collect
     whole.run(1)
-    network.collect = original  # type: ignore[method-assign]
+    network.collect = original
     assert swallowed
     assert len(whole.person.holds(SAME_BROKER)) == 1
     whole.run(70)

@@ -36,7 +36,7 @@ def _fail_once(whole: Whole, payload_type: int) -> None:
         line.is_open = False
         raise OSError("broken pipe")
 
-    line.send = fail  # type: ignore[method-assign]
+    line.send = fail
 
 
 def _count_turns(whole: Whole) -> Counter[str]:
@@ -48,7 +48,7 @@ def _count_turns(whole: Whole) -> Counter[str]:
         counted[f"{type(actor).__name__} {type(actor.actor_inbox.waiting[0].message).__name__}"] += 1
         turn(actor)
 
-    whole.stepper._turn = count  # type: ignore[method-assign]
+    whole.stepper._turn = count
     return counted
 
 

@@ -134,7 +134,7 @@ def test_the_end_says_what_stays_open_and_what_no_stop_protects(home: Path, lead
     assert [("NO STOP" in line) for line in named] == [True, False]
     assert all(any(str(position) in line for line in named) for position in _open(follower))
     stopped = [r.event for r in EventLog.read_only(home).read_stream("app") if r.topic == "app.system_stopped"]
-    assert (stopped[-1].left_open, stopped[-1].without_stop) == (2, 1)  # type: ignore[attr-defined] # of that topic
+    assert (stopped[-1].left_open, stopped[-1].without_stop) == (2, 1)
 
 
 @pytest.mark.parametrize("twice", [False, True])

@@ -22,7 +22,7 @@ def _block(root: Path, kind: str) -> str:
 
 def test_the_examples_are_taken_as_they_stand(root: Path, tmp_path: Path, capsys: object) -> None:
     """Whoever copies the file and the table out of the page gets what the page says, down to each setting."""
-    person = Person(tmp_path / "home", capsys)  # type: ignore[arg-type]
+    person = Person(tmp_path / "home", capsys)
     office.carry_out(Home(person.home), {"command": "account.add", "accounts": ACCOUNTS}, command="test")
     file, table = tmp_path / "main.toml", tmp_path / "symbols.csv"
     file.write_text(_block(root, "toml"))

@@ -24,13 +24,13 @@ def _hold_back(whole: Whole, account: int, question: str) -> list[tuple[str, obj
             return True
         return tell(name, message)
 
-    directory.tell = slow  # type: ignore[method-assign]
+    directory.tell = slow
     return kept
 
 
 def _hand_over(whole: Whole, kept: list[tuple[str, object]]) -> None:
     directory = whole.stepper.directory
-    del directory.tell  # type: ignore[attr-defined]
+    del directory.tell
     for name, message in kept:
         directory.tell(name, message)
 

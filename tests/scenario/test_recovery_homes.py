@@ -49,7 +49,7 @@ def _check(person: Person) -> dict[str, Any]:
     said = person.types("profile", "check", "main", "--json")
     assert said.code == 0, said.err
     (link,) = json.loads(said.out)["links"]
-    return link  # type: ignore[no-any-return]
+    return link
 
 
 def test_events_db_deleted_under_a_killed_copier(

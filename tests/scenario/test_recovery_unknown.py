@@ -29,7 +29,7 @@ def test_a_cut_line_leaves_an_unknown_that_status_and_audit_show_until_it_is_set
     whole.stepper.network.is_reachable = False
     whole.stepper.network.cut_all()
     whole.run(3)
-    (unknown,) = _account(whole)["unknown"]  # type: ignore[misc]
+    (unknown,) = _account(whole)["unknown"]
     assert unknown["kind"] == "open"
     assert unknown["why"] == "the connection was lost"
     assert unknown["since"] < unknown["asked_from"]

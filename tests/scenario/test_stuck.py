@@ -43,7 +43,7 @@ def test_a_follower_that_hangs_is_said_replaced_and_missed_by_nobody(seed: int, 
     whole.person.buy(3 * LOT)
     whole.run(20)
     assert sorted(held.volume for held in whole.person.holds(SAME_BROKER)) == [LOT, 2 * LOT, 3 * LOT]
-    assert [event.name for event in _of_app(whole, ActorStuck)] == [name]  # type: ignore[attr-defined] # of that kind
+    assert [event.name for event in _of_app(whole, ActorStuck)] == [name]
     assert len(_of_app(whole, ActorRestarted)) == 1
     places = [(e.cause_version, e.cause_index) for e in whole.events(SAME_BROKER, ChangeDecided)]
     assert places == sorted(set(places))

@@ -177,7 +177,7 @@ class FullOnce:
         provider, refresh = self._provider, self._provider.refresh
 
         def refresh_and_fill(*args: object, **kwargs: object) -> TokenPair:
-            pair = refresh(*args, **kwargs)  # type: ignore[arg-type]  # whatever it is called with
+            pair = refresh(*args, **kwargs)
             self.is_full = True
             return pair
 
@@ -186,8 +186,8 @@ class FullOnce:
                 raise SecretsRefused("Expected to write secrets.json; found: No space left on device.")
             self._write(content)
 
-        provider.refresh = refresh_and_fill  # type: ignore[method-assign]  # of this one provider
-        self._backend.write = write  # type: ignore[method-assign]  # of this one disk
+        provider.refresh = refresh_and_fill
+        self._backend.write = write
 
 
 def test_new_tokens_that_cannot_be_saved_are_used_and_saved_later(whole: Whole) -> None:

@@ -32,7 +32,7 @@ CROWD = tuple(range(42_000_000, 42_000_040))
 
 def _holding(*followers: int, world: object = None, **settings: str) -> Whole:
     more = {} if world is None else {"world": world}
-    whole = Whole(seed=4, followers=followers, settings=settings, **more)  # type: ignore[arg-type]  # named by its tests
+    whole = Whole(seed=4, followers=followers, settings=settings, **more)
     whole.start_ready()
     whole.person.buy(LOT)
     whole.run(5)

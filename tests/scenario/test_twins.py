@@ -68,7 +68,7 @@ def test_a_copied_home_opens_nothing_where_the_first_machine_has_gone_on(tmp_pat
     whole.person.buy(3 * LOT)
     whole.run(20)
     assert _held(whole) == [LOT, 2 * LOT, 3 * LOT]
-    assert _alerts(whole.system) == set()  # type: ignore[arg-type]
+    assert _alerts(whole.system) == set()
     decided = [r.event for r in log.read_stream(f"account:{SAME_BROKER}") if isinstance(r.event, ChangeDecided)]
     assert decided[-1].reason is Reason.GUARD
     whole.person.close(first, LOT)
@@ -118,7 +118,7 @@ def test_a_restored_log_opens_nothing_twice_whatever_the_brokers_clock(tmp_path:
 def test_two_machines_that_know_the_same_stop_after_one_trade(tmp_path: Path, seed: int, follower: int) -> None:
     """Nothing tells them apart before they copy the same trade; then both say so, and neither opens another."""
     whole, other = _pair(tmp_path, seed, follower)
-    assert _alerts(whole.system) == _alerts(other) == set()  # type: ignore[arg-type]
+    assert _alerts(whole.system) == _alerts(other) == set()
     whole.person.buy(LOT)
     whole.run(5)
     assert sum(_held(whole, follower)) == 2 * LOT
@@ -127,7 +127,7 @@ def test_two_machines_that_know_the_same_stop_after_one_trade(tmp_path: Path, se
         whole.run(5)
     assert sum(_held(whole, follower)) == 2 * LOT
     for system in (whole.system, other):
-        ((account, text),) = _alerts(system)  # type: ignore[arg-type]
+        ((account, text),) = _alerts(system)
         assert account == follower
         assert "stop it first" in text
 
@@ -143,7 +143,7 @@ def test_the_one_that_stays_copies_again_once_it_is_rearmed(tmp_path: Path) -> N
     answer: dict[str, Any] = whole.command({"command": "rearm", "profile": "whole", "guard": ""})
     assert answer["ok"], answer
     whole.run(1)
-    assert _alerts(whole.system) == set()  # type: ignore[arg-type]
+    assert _alerts(whole.system) == set()
     view = whole.view(SAME_BROKER)
     assert view is not None
     assert "second copy of what position" in view.alerts["findings"]

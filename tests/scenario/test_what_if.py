@@ -56,7 +56,7 @@ def test_where_fills_are_equal_so_is_the_money(days: Mapping[str, Rulebook]) -> 
     settings = {"volume.amount": "0.4"}
     truth, (run, _) = a_day(settings), run_again(days["all"], settings)
     for name, account in days["all"].ids.items():
-        there, here = truth.folded().accounts[account], run.books[account].view  # type: ignore[index]
+        there, here = truth.folded().accounts[account], run.books[account].view
         assert abs(there.balance - here.balance) <= 5, name
         assert {p.symbol: p.volume for p in there.positions.values()} == {
             p.symbol: p.volume for p in here.positions.values()

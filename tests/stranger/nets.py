@@ -17,9 +17,8 @@ from cmam.store.auditing.audit import Audit
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, SELL, Position
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import FOLLOWER, LEADER, Terminal, World, signed
 
-LEADER, FOLLOWER = 501, 502
 LOT = 1_200_000
 STEP = 100_000
 REST_S = 60

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from cmam.store.past.replay import verify
 from cmam.store.upkeep.known_end import note_restore
-from tests.stranger.nets import FOLLOWER, LOT, REST_S, Nets, amounts_of, mixed_of
-from tests.stranger.world import signed
+from tests.stranger.nets import LOT, REST_S, Nets, amounts_of, mixed_of
+from tests.stranger.world import FOLLOWER, signed
 from tests.whole import FaultyLog
 
 

@@ -9,9 +9,8 @@ from cmam.domain.events import StopOutSeen
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import FOLLOWER, a_pair, signed
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 2_400_000
 
 
@@ -19,11 +18,7 @@ def _held(cannot_tell: str, *, netted: bool, part: int) -> tuple[int, list[int]]
     """How often a stop-out was seen that took so much while the line was cut, and what the follower holds whose leader
     opens anew half a minute later."""
     habits = Habits(answer_us=4_000_000, cannot_tell=cannot_tell)
-    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", netted)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(habits, follower=("South", netted))
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(10)
     book = world.broker.floor.books[FOLLOWER]

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from tests.stranger.books import BUY
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import FOLLOWER, a_pair, signed
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_000_000
 
 
@@ -16,11 +15,7 @@ def test_what_a_leader_adds_while_cmam_is_off_is_found_before_a_clock_was_measur
     """After a start no quote has told yet how far the broker's clock is ahead; the deals of the last ninety seconds are
     asked for all the same. Without them nobody knew when he added, and the add was too old."""
     habits = replace(Habits(), skew_ms=90_000, stamps=False)
-    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", False)})
-    world.profile("of", LEADER, {FOLLOWER: "1"}, max_age="60")
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(habits, follower=("South", False), max_age="60")
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(20)
     world.stop()

@@ -13,24 +13,15 @@ from cmam.domain.values.rules.sight import CLOSES_BY_TERMS
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, SELL
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import FOLLOWER, Terminal, World, a_pair
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
 NEVER = CLOSES_BY_TERMS + 99
 
 
 def _world(*, netted: bool, **habit: Any) -> tuple[World, Terminal]:
     habits = replace(Habits(names="orders", parts=2, part_us=40_000), **habit)
-    world = World(1, habits, {LEADER: ("South", False), FOLLOWER: ("South", netted)})
-    world.profile("of", LEADER, {FOLLOWER: "0.5"})
-    world.start()
-    world.run(5)
-    return world, Terminal(world, LEADER)
-
-
-def _held(world: World) -> list[int]:
-    return [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+    return a_pair(habits, leader=("South", False), follower=("South", netted), amount="0.5")
 
 
 def _held_after_two_parts(*, netted: bool) -> list[int]:
@@ -42,9 +33,9 @@ def _held_after_two_parts(*, netted: bool) -> list[int]:
     for _ in range(2):
         terminal.close(held, VOLUME // 2)
         world.run(5)
-    found = _held(world)
+    found = world.held(FOLLOWER)
     world.run(60)
-    assert _held(world) == [VOLUME // 2]
+    assert world.held(FOLLOWER) == [VOLUME // 2]
     assert verify(world.log.read_all()).is_identical
     world.stepper.kill()
     return found
@@ -70,7 +61,7 @@ def _held_after_a_turn() -> list[int]:
     terminal.close(held)
     terminal.trade("EURUSD", SELL, 5 * VOLUME)
     world.run(60)
-    found = _held(world)
+    found = world.held(FOLLOWER)
     assert verify(world.log.read_all()).is_identical
     world.stepper.kill()
     return found
@@ -97,6 +88,6 @@ def test_a_close_that_met_its_net_turned_under_its_number_is_ours(turns: str, pa
     terminal.close(held)
     terminal.trade("EURUSD", SELL, lots * VOLUME)
     world.run(60)
-    assert (_held(world), world.events(FOLLOWER, CopyTouched)) == ([-lots * VOLUME // 2], [])
+    assert (world.held(FOLLOWER), world.events(FOLLOWER, CopyTouched)) == ([-lots * VOLUME // 2], [])
     assert verify(world.log.read_all()).is_identical
     world.stepper.kill()

@@ -10,7 +10,8 @@ from cmam.domain.events import AlertRaised
 from cmam.domain.folds import intents
 from cmam.domain.values.quantities import Side
 from tests.stranger.habits import Habits
-from tests.stranger.nets import FOLLOWER, LOT, Nets
+from tests.stranger.nets import LOT, Nets
+from tests.stranger.world import FOLLOWER
 
 
 def _overtaken(habits: Habits, *, is_cut: bool) -> Nets:

@@ -11,9 +11,8 @@ from cmam.domain.values.rules.levels import LEVELS_ARE_SHOWN
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World
+from tests.stranger.world import FOLLOWER, a_pair
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_000_000
 NEVER = LEVELS_ARE_SHOWN + 99
 
@@ -21,11 +20,7 @@ NEVER = LEVELS_ARE_SHOWN + 99
 def _loosened(habits: Habits) -> tuple[int, int]:
     """How far a follower's stop lies from his leader's, and how often levels were asked for, half a minute after one
     whose stop trails has set it farther off; the market runs on all the time."""
-    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("North", False)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(habits)
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(5)
     (theirs,) = terminal.book.positions.values()

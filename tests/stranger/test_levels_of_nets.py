@@ -11,20 +11,15 @@ from cmam.domain.folds import account, booking_shares, decided
 from cmam.domain.turns import touching
 from tests.stranger.books import BUY, SELL
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import FOLLOWER, Terminal, a_pair, signed
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
 
 
 def _target_of_two() -> int:
     """The target of a net of two shares half a minute after the order of the second carried one, and the broker was
     late to set it."""
-    world = World(1, replace(Habits(), protective="late"), {LEADER: ("North", False), FOLLOWER: ("South", True)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(replace(Habits(), protective="late"), follower=("South", True))
     terminal.trade("EURUSD", BUY, VOLUME, relativeStopLoss=800)
     world.run(10)
     terminal.trade("EURUSD", BUY, 2 * VOLUME, relativeTakeProfit=700)
@@ -45,11 +40,8 @@ def _after_the_larger_side(*, trailing: bool, by_hand: bool, **settings: str) ->
     """A leader holds both sides of a symbol, and closes the larger one after the stop of his netted follower's net was
     moved by hand, or after he has ended the trailing of the smaller side: what the follower holds then, and its stop.
     """
-    world = World(1, Habits(), {LEADER: ("North", False), FOLLOWER: ("North", True)})
-    world.profile("of", LEADER, {FOLLOWER: "1"}, **settings)
-    terminal, hand = Terminal(world, LEADER), Terminal(world, FOLLOWER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(Habits(), follower=("North", True), **settings)
+    hand = Terminal(world, FOLLOWER)
     terminal.trade("EURUSD", BUY, VOLUME, relativeStopLoss=800, trailingStopLoss=trailing)
     terminal.trade("EURUSD", SELL, 3 * VOLUME, relativeStopLoss=800, trailingStopLoss=trailing)
     world.run(10)
@@ -96,11 +88,7 @@ def _stop_after_two_turns() -> tuple[list[int], list[bool]]:
     """A leader closes two of three positions at once, in parts, and his follower's net turns twice under its number
     meanwhile: what it is then, and whether it has a stop."""
     habits = replace(Habits(), fill_us=500_000, parts=2, part_us=40_000, turns="one")
-    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("North", True)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(habits, follower=("North", True))
     for side, volume in ((SELL, 300_000), (SELL, 500_000), (BUY, 700_000)):
         terminal.trade("EURUSD", side, volume, relativeStopLoss=800)
         world.run(10)

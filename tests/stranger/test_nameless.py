@@ -16,9 +16,8 @@ from cmam.domain.values.trades import Order
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT, SELL
 from tests.stranger.habits import Habits
-from tests.stranger.world import SECOND, Terminal, World, signed
+from tests.stranger.world import FOLLOWER, SECOND, Terminal, World, a_pair
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
 UNTOLD = Habits(names="requests", fill_us=300_000)
 CUT = Habits(order_names="cut", fill_us=300_000)
@@ -28,14 +27,6 @@ ALL = pytest.mark.parametrize("habits", [UNTOLD, CUT, CAPITALS], ids=["untold", 
 
 def _unnamed(_view: Any, orders: Iterable[Order], *_more: Any) -> tuple[Order, ...]:
     return tuple(orders)
-
-
-def _world(habits: Habits, *, netted: bool) -> tuple[World, Terminal]:
-    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("North", netted)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    world.start()
-    world.run(5)
-    return world, Terminal(world, LEADER)
 
 
 def _cut_as_it_leaves(world: World) -> None:
@@ -50,7 +41,7 @@ def _cut_as_it_leaves(world: World) -> None:
 
 def _held(world: World) -> list[int]:
     """What the follower holds in the end, of a past that is decided again as it was."""
-    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+    found = world.held(FOLLOWER)
     assert verify(world.log.read_all()).is_identical
     world.stepper.kill()
     return found
@@ -58,7 +49,7 @@ def _held(world: World) -> list[int]:
 
 def _held_after_an_open(habits: Habits) -> list[int]:
     """What a netted follower holds that was cut off in the middle of an open."""
-    world, terminal = _world(habits, netted=True)
+    world, terminal = a_pair(habits, follower=("North", True))
     terminal.trade("EURUSD", BUY, VOLUME)
     _cut_as_it_leaves(world)
     return _held(world)
@@ -66,7 +57,7 @@ def _held_after_an_open(habits: Habits) -> list[int]:
 
 def _rests_after_a_place(habits: Habits) -> int:
     """How often the order of a follower rests that was cut off as it was placed."""
-    world, terminal = _world(habits, netted=False)
+    world, terminal = a_pair(habits)
     terminal.rest(LIMIT, "EURUSD", BUY, VOLUME, world.broker.market.bids["EURUSD"] - 2_000)
     _cut_as_it_leaves(world)
     found = len(world.broker.floor.books[FOLLOWER].orders)
@@ -88,14 +79,14 @@ def _adds_twice(world: World, terminal: Terminal) -> None:
 
 def _held_after_two_adds(habits: Habits) -> list[int]:
     """What a follower holds that has grown once and was cut off as it grew by as much again."""
-    world, terminal = _world(habits, netted=False)
+    world, terminal = a_pair(habits)
     _adds_twice(world, terminal)
     return _held(world)
 
 
 def _held_after_two_adds_and_a_part(habits: Habits) -> list[int]:
     """What a net holds whose share has grown so, and whose leader has then closed two thirds."""
-    world, terminal = _world(habits, netted=True)
+    world, terminal = a_pair(habits, follower=("North", True))
     _adds_twice(world, terminal)
     (held,) = terminal.book.positions.values()
     terminal.close(held, 2 * VOLUME)
@@ -105,7 +96,7 @@ def _held_after_two_adds_and_a_part(habits: Habits) -> list[int]:
 
 def _held_after_opens_of_both_sides() -> list[int]:
     """What a net holds once shares of both sides have come, of which events tell a part of their names alone."""
-    world, terminal = _world(replace(CUT, names="orders"), netted=True)
+    world, terminal = a_pair(replace(CUT, names="orders"), follower=("North", True))
     terminal.trade("EURUSD", BUY, 3 * VOLUME)
     world.run(5)
     terminal.trade("EURUSD", SELL, VOLUME)
@@ -115,7 +106,7 @@ def _held_after_opens_of_both_sides() -> list[int]:
 
 def _held_after_an_add_of_one_second() -> list[int]:
     """What a follower holds whose stop was set in the second, by a clock that counts no finer, in which it grew."""
-    world, terminal = _world(replace(UNTOLD, coarse_ms=1_000, fill_us=100_000), netted=False)
+    world, terminal = a_pair(replace(UNTOLD, coarse_ms=1_000, fill_us=100_000))
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(5)
     (held,) = terminal.book.positions.values()
@@ -132,7 +123,7 @@ def test_what_is_told_late_of_one_part_is_not_of_the_next(more: dict[str, Any]) 
     """That the first half had filled, told again or behind it without names, counted as the second half: that was
     bought once more, or its own fill was nobody's and was sold again."""
     nameless = Habits(parts=2, names="orders", order_names="dropped")
-    world, terminal = _world(replace(nameless, **more), netted=False)
+    world, terminal = a_pair(replace(nameless, **more))
     terminal.trade("EURUSD", BUY, 2 * VOLUME)
     world.run(60)
     assert _held(world) == [2 * VOLUME]

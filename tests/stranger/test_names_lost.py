@@ -10,19 +10,14 @@ from cmam.domain.turns import settling_by_looks
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import FOLLOWER, Terminal, World, a_pair
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
 
 
 def _world(spelling: str) -> tuple[World, Terminal]:
     habits = Habits(labels=spelling, order_names=spelling, fill_us=300_000)
-    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("North", False)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    world.start()
-    world.run(5)
-    return world, Terminal(world, LEADER)
+    return a_pair(habits)
 
 
 def _after_a_cut(world: World) -> list[str]:
@@ -66,7 +61,7 @@ def test_an_open_whose_names_are_lost_is_not_sent_again(spelling: str, monkeypat
         world, terminal = _world(spelling)
         terminal.trade("EURUSD", BUY, VOLUME)
         told = _after_a_cut(world)
-        assert [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()] == [VOLUME] * times
+        assert world.held(FOLLOWER) == [VOLUME] * times
         assert (settling_by_looks.LIKE_ANOTHER in told) is (times == 1)
 
 

@@ -10,20 +10,15 @@ from cmam.domain.values.reasons import Reason
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT, SELL
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import FOLLOWER, Terminal, World, a_pair
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
 
 
 def _world(turns: str) -> tuple[World, Terminal]:
     """A netted follower of whom a net stands, with a stop."""
     habits = Habits(turns=turns, cancel_precedes_nets=True)
-    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("North", True)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    world.start()
-    world.run(5)
-    terminal = Terminal(world, LEADER)
+    world, terminal = a_pair(habits, follower=("North", True))
     terminal.trade("EURUSD", BUY, VOLUME, relativeStopLoss=8_000)
     world.run(5)
     return world, terminal
@@ -33,7 +28,7 @@ def _found(world: World) -> tuple[list[int], list[Reason]]:
     """What the follower holds a minute later, and why copies ended."""
     world.run(60)
     assert verify(world.log.read_all()).is_identical
-    held = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+    held = world.held(FOLLOWER)
     reasons = [one.reason for one in world.events(FOLLOWER, CopyFinished)]
     world.stepper.kill()
     return held, reasons

@@ -10,18 +10,9 @@ from cmam.domain.values.reasons import Reason
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, SELL
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import FOLLOWER, World, a_pair
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
-
-
-def _world() -> tuple[World, Terminal]:
-    world = World(1, Habits(), {LEADER: ("North", False), FOLLOWER: ("North", True)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    world.start()
-    world.run(5)
-    return world, Terminal(world, LEADER)
 
 
 def _stop_out_all(world: World) -> None:
@@ -34,7 +25,7 @@ def _stop_out_all(world: World) -> None:
 
 def _of_an_add(*, is_cut: bool = False) -> tuple[list[int], list[Reason], int]:
     """The leader adds while the broker takes the net: what is held after that, why copies ended, and alerts."""
-    world, terminal = _world()
+    world, terminal = a_pair(Habits(), follower=("North", True))
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(5)
     (held,) = terminal.book.positions.values()
@@ -52,7 +43,7 @@ def _of_an_add(*, is_cut: bool = False) -> tuple[list[int], list[Reason], int]:
 
 def _of_what_is_given_up() -> tuple[list[int], list[Reason], int]:
     """The leader closes the smaller side while the broker takes the net of both, and the other side then."""
-    world, terminal = _world()
+    world, terminal = a_pair(Habits(), follower=("North", True))
     terminal.trade("EURUSD", BUY, VOLUME)
     terminal.trade("EURUSD", SELL, 2 * VOLUME)
     world.run(5)
@@ -70,7 +61,7 @@ def _of_what_is_given_up() -> tuple[list[int], list[Reason], int]:
 
 def _told(world: World) -> tuple[list[int], list[Reason], int]:
     assert verify(world.log.read_all()).is_identical
-    held = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+    held = world.held(FOLLOWER)
     reasons = [one.reason for one in world.events(FOLLOWER, CopyFinished)]
     return held, reasons, sum(one.kind == "findings" for one in world.events(FOLLOWER, AlertRaised))
 

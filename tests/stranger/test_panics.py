@@ -7,8 +7,9 @@ import pytest
 from cmam.domain.events import CopyFinished, IntentRecorded
 from cmam.domain.values.reasons import Reason
 from tests.stranger.habits import Habits
-from tests.stranger.nets import FOLLOWER, LOT, Nets
+from tests.stranger.nets import LOT, Nets
 from tests.stranger.panics import run_panic
+from tests.stranger.world import FOLLOWER
 
 
 @pytest.mark.parametrize("parts", [1, 3])

@@ -13,20 +13,15 @@ from cmam.domain.turns import ends
 from cmam.domain.values.reasons import Reason
 from tests.stranger.books import BUY, LIMIT, SELL, STOP
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import FOLLOWER, a_pair
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_000_000
 
 
 def _cancelled_at_once(habits: Habits) -> tuple[int, int]:
     """A leader cancels his order a tenth of a second after it was taken: what rests of it at his follower ten seconds
     later, and how often changes of it were decided."""
-    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", False)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(habits, follower=("South", False))
     terminal.rest(LIMIT, "EURUSD", BUY, VOLUME, world.broker.market.bids["EURUSD"] - 2_000)
     world.run(0.1)
     terminal.cancel(next(iter(terminal.book.orders)))
@@ -54,11 +49,7 @@ def test_what_becomes_of_an_order_is_decided_once_though_all_is_told_again(monke
 
 def _grown_at_once(follower: tuple[str, bool]) -> list[int]:
     """One jump of the market fills two orders of a netted leader: what his follower holds half a minute later."""
-    world = World(1, Habits(), {LEADER: ("North", True), FOLLOWER: follower})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(Habits(), leader=("North", True), follower=follower)
     bid = world.broker.market.bids["EURUSD"]
     terminal.rest(STOP, "EURUSD", SELL, 2 * VOLUME, bid - 2_000)
     terminal.rest(STOP, "EURUSD", SELL, VOLUME, bid - 1_900)
@@ -67,7 +58,7 @@ def _grown_at_once(follower: tuple[str, bool]) -> list[int]:
     world.broker.move("EURUSD", bid - 2_300)
     world.lines.collect()
     world.run(30)
-    found = [signed(held) for held in world.broker.floor.books[FOLLOWER].positions.values()]
+    found = world.held(FOLLOWER)
     world.stepper.kill()
     return found
 
@@ -85,11 +76,7 @@ def test_what_is_added_before_the_copy_of_an_order_fills_is_added_then(
 @pytest.mark.parametrize(("is_cut", "reason"), [(False, Reason.CLOSED_BY_LEADER), (True, Reason.EXPIRED)])
 def test_an_order_that_expires_is_no_persons_doing(is_cut: bool, reason: Reason) -> None:
     """Its leader's expires in the same moment, and is told first; or both do while the line is cut."""
-    world = World(1, Habits(), {LEADER: ("North", False), FOLLOWER: ("South", False)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(Habits(), follower=("South", False))
     price, hour_ms = world.broker.market.bids["EURUSD"] - 2_000, world.broker.now_ms() + 10_000
     terminal.rest(LIMIT, "EURUSD", BUY, VOLUME, price, timeInForce=1, expirationTimestamp=hour_ms)
     world.run(9.9)
@@ -105,11 +92,7 @@ def test_an_order_that_expires_is_no_persons_doing(is_cut: bool, reason: Reason)
 def _filled_after_its_hour() -> tuple[list[int], Reason]:
     """The line is cut, the leader takes the hour from his order, his follower's expires by the old one, and his fills:
     what the follower holds then, and why the copy of the order had ended."""
-    world = World(1, Habits(), {LEADER: ("North", False), FOLLOWER: ("South", False)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(Habits(), follower=("South", False))
     price, hour_ms = world.broker.market.bids["EURUSD"] - 2_000, world.broker.now_ms() + 6_420
     terminal.rest(LIMIT, "EURUSD", BUY, VOLUME, price, timeInForce=1, expirationTimestamp=hour_ms)
     world.run(6.3)
@@ -122,7 +105,7 @@ def _filled_after_its_hour() -> tuple[list[int], Reason]:
     world.broker.move("EURUSD", price - 100)
     world.lines.collect()
     world.run(30)
-    found = [signed(held) for held in world.broker.floor.books[FOLLOWER].positions.values()]
+    found = world.held(FOLLOWER)
     world.stepper.kill()
     return found, ended.reason
 

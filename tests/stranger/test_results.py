@@ -12,19 +12,14 @@ from cmam.store.auditing.audit import Audit
 from tests.stranger.books import BUY
 from tests.stranger.habits import Habits
 from tests.stranger.nets import Nets, run_drawn
-from tests.stranger.world import Terminal, World
+from tests.stranger.world import FOLLOWER, LEADER, Terminal, World, a_pair
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_000_000
 
 
 def test_a_close_counts_also_where_its_fill_is_told_last() -> None:
     """A part and the rest: the copy is over before its last deal is told, which is its own and was asked for."""
-    world = World(1, replace(Habits(), cancel_precedes=True), {LEADER: ("North", False), FOLLOWER: ("South", False)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(replace(Habits(), cancel_precedes=True), follower=("South", False))
     terminal.trade("EURUSD", BUY, VOLUME, relativeStopLoss=900)
     world.run(10)
     (held,) = world.broker.floor.books[LEADER].positions.values()

@@ -9,9 +9,8 @@ from cmam.domain.events import AlertHealed, AlertRaised
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World
+from tests.stranger.world import FOLLOWER, Terminal, World, a_pair
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
 
 
@@ -22,11 +21,8 @@ def _alikes(world: World, kind: type[AlertRaised] | type[AlertHealed]) -> list[s
 @pytest.mark.parametrize("how", ["orders", "at once"])
 def test_a_copy_that_its_broker_opens_anew_is_told_until_it_is_gone(how: str) -> None:
     """It stayed open after its leader's close, and nobody said so. What a person opens later is his and not told."""
-    world = World(1, Habits(rolls=how), {LEADER: ("North", False), FOLLOWER: ("North", False)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    world.start()
-    world.run(5)
-    Terminal(world, LEADER).trade("EURUSD", BUY, VOLUME)
+    world, terminal = a_pair(Habits(rolls=how))
+    terminal.trade("EURUSD", BUY, VOLUME)
     world.run(5)
     book, hand = world.broker.floor.books[FOLLOWER], Terminal(world, FOLLOWER)
     world.broker.floor.roll(book, next(iter(book.positions.values())))

@@ -9,20 +9,15 @@ from cmam.domain.events import AlertHealed, AlertRaised, CopyFinished
 from tests.stranger.books import BUY, SELL
 from tests.stranger.day import Day
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import FOLLOWER, a_pair, signed
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
 
 
 def _of_both_sides() -> tuple[list[int], int]:
     """A leader holds both sides of a symbol, both stops trail, and he moves one while his netted follower's market is
     shut: what the follower holds then, and how many copies have ended."""
-    world = World(1, Habits(), {LEADER: ("North", False), FOLLOWER: ("North", True)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(Habits(), follower=("North", True))
     terminal.trade("EURUSD", BUY, VOLUME, relativeStopLoss=800, trailingStopLoss=True)
     terminal.trade("EURUSD", SELL, 3 * VOLUME, relativeStopLoss=800, trailingStopLoss=True)
     world.run(10)
@@ -48,11 +43,7 @@ def test_levels_of_a_net_that_are_refused_close_no_share_of_the_other_side(monke
 def test_an_alert_goes_when_what_was_refused_is_not_asked_for_any_more() -> None:
     """The leader closed a part while the follower's market was shut, and added as much: nothing is to be closed any
     more, but the broker's refusal was told on for as long as nothing else was asked of the copy."""
-    world = World(1, Habits(), {LEADER: ("North", False), FOLLOWER: ("North", False)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(Habits())
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(5)
     follower = world.broker.floor.books[FOLLOWER]

@@ -13,9 +13,8 @@ from cmam.domain.folds import account
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, SELL
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import FOLLOWER, a_pair, signed
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 2_400_000
 
 
@@ -23,11 +22,7 @@ def _held(behind_us: int, part: int, *, netted: bool = False, cut: bool = False)
     """What a follower holds, and what was bought and sold in all, of a leader who bought once and closed a part or
     all, where right then the process dies or the line is cut, and a snapshot shows what stood so long ago."""
     habits = Habits(states_behind_us=behind_us, stamps=False)
-    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("North", netted)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    world.start()
-    world.run(5)
-    terminal = Terminal(world, LEADER)
+    world, terminal = a_pair(habits, follower=("North", netted))
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(5)
     (held,) = terminal.book.positions.values()
@@ -68,21 +63,15 @@ def test_what_was_told_closed_is_not_bought_back(cut: bool, monkeypatch: pytest.
 def _held_after_a_swap() -> list[int]:
     """What a follower holds whose leader opened right before a start, so that its snapshot does not show that, and was
     charged a swap on it before the next look."""
-    world = World(
-        1, Habits(states_behind_us=400_000, fill_us=0), {LEADER: ("North", False), FOLLOWER: ("North", False)}
-    )
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(Habits(states_behind_us=400_000, fill_us=0))
     world.kill()
-    terminal = Terminal(world, LEADER)
     terminal.trade("EURUSD", BUY, VOLUME)
     world.start()
     world.run(1)
     world.broker.floor.charge(terminal.book, 12)
     world.lines.collect()
     world.run(120)
-    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+    found = world.held(FOLLOWER)
     assert verify(world.log.read_all()).is_identical
     world.stepper.kill()
     return found
@@ -97,15 +86,8 @@ def test_a_swap_on_what_was_opened_unseen_does_not_hide_it(monkeypatch: pytest.M
 
 def _target_after_a_cut() -> tuple[bool, list[Any]]:
     """Whether a copy has its target whose line was cut right after that was told, and what counts as touched."""
-    world = World(
-        1,
-        Habits(states_behind_us=600_000, stamps=False, fill_us=0),
-        {LEADER: ("North", False), FOLLOWER: ("North", False)},
-    )
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    world.start()
-    world.run(5)
-    terminal, book = Terminal(world, LEADER), world.broker.floor.books[FOLLOWER]
+    world, terminal = a_pair(Habits(states_behind_us=600_000, stamps=False, fill_us=0))
+    book = world.broker.floor.books[FOLLOWER]
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(5)
     (held,), (copy,) = terminal.book.positions.values(), book.positions.values()

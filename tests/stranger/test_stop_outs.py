@@ -18,9 +18,8 @@ from cmam.store.past.replay import verify
 from tests.stranger.books import BUY
 from tests.stranger.floor import No
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World
+from tests.stranger.world import FOLLOWER, a_pair
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_000_000
 
 
@@ -28,11 +27,7 @@ def _stopped_out(share: int, *, closes_detail: bool = True) -> tuple[int, int]:
     """Let the broker take a share of a copy, the protective order's end or change first; how often that was seen, and
     how many positions the follower holds once the leader has opened another."""
     habits = Habits(cancel_precedes=True, closes_detail=closes_detail)
-    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", False)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(habits, follower=("South", False))
     terminal.trade("EURUSD", BUY, VOLUME, relativeStopLoss=900)
     world.run(10)
     book = world.broker.floor.books[FOLLOWER]
@@ -70,11 +65,7 @@ def _stopped_out_unseen(
     follower holds once the leader has added (while the line was cut, or long afterwards), and who closed for how much.
     """
     habits = Habits(answer_us=answer_us, closes_detail=closes_detail)
-    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", netted)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(habits, follower=("South", netted))
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(10)
     book = world.broker.floor.books[FOLLOWER]
@@ -132,11 +123,7 @@ def _told_of_parts(*, page: int, refused: int = 0) -> tuple[list[Decimal], list[
     """Let the broker take a net in parts while nobody looks, answer slowly, and tell its history in pages, of which it
     refuses some of the older ones: what the parts came to, by its books and as it is told."""
     habits = replace(Habits(), answer_us=1_500_000, page=page)
-    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", True)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(habits, follower=("South", True))
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(10)
     world.kill()
@@ -155,7 +142,7 @@ def _told_of_parts(*, page: int, refused: int = 0) -> tuple[list[Decimal], list[
             raise No("INCORRECT_BOUNDARIES", "not so")
         take(line, asked, name)
 
-    broker._take = refuse  # type: ignore[method-assign]  # it answers all else
+    broker._take = refuse
     world.start()
     world.run(60)
     booked = [Decimal(deal.closed.gross).scaleb(-2) for deal in book.deals if deal.closed is not None]
@@ -170,11 +157,7 @@ def _opened_after(*kinds: type, netted: bool) -> tuple[int, int]:
     """Let the broker take a half of a copy while nobody looks, and refuse the first question of some kinds: how often
     the stop-out was seen, and how many positions the follower holds once its leader has opened another, ten seconds on.
     """
-    world = World(1, Habits(), {LEADER: ("North", False), FOLLOWER: ("South", netted)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(Habits(), follower=("South", netted))
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(10)
     world.kill()
@@ -191,7 +174,7 @@ def _opened_after(*kinds: type, netted: bool) -> tuple[int, int]:
             raise No("SOMETHING_NEW", "A code that nobody has met")
         take(line, asked, name)
 
-    broker._take = refuse  # type: ignore[method-assign]  # it answers all else
+    broker._take = refuse
     world.start()
     world.run(10)
     terminal.trade("XAUUSD", BUY, 1_200)

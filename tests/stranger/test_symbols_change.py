@@ -9,20 +9,15 @@ from cmam.domain.events import AlertRaised
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, SELL
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import FOLLOWER, a_pair, signed
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 2_400_000
 
 
 def _held() -> tuple[list[int], int]:
     """What a follower holds, and has bought in all, of a leader who bought once and closed half, where symbols change
     just then and a snapshot shows what stood a moment ago."""
-    world = World(1, Habits(states_behind_us=400_000), {LEADER: ("North", False), FOLLOWER: ("North", False)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    world.start()
-    world.run(5)
-    terminal = Terminal(world, LEADER)
+    world, terminal = a_pair(Habits(states_behind_us=400_000))
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(5)
     (held,) = terminal.book.positions.values()
@@ -52,11 +47,7 @@ def test_a_look_that_changed_symbols_ask_for_takes_back_nothing_that_was_just_tr
 def _alerts_after_a_turn() -> int:
     """How often a person was called to a follower of a netted leader who bought once and turned, where symbols change
     just then."""
-    world = World(1, Habits(states_behind_us=400_000), {LEADER: ("North", True), FOLLOWER: ("North", True)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    world.start()
-    world.run(5)
-    terminal = Terminal(world, LEADER)
+    world, terminal = a_pair(Habits(states_behind_us=400_000), leader=("North", True), follower=("North", True))
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(5)
     terminal.trade("EURUSD", SELL, 2 * VOLUME)

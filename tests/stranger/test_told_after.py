@@ -8,29 +8,16 @@ from cmam.domain.events import AlertRaised, CopyTouched, GuardTripped
 from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, STOP
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import FOLLOWER, a_pair
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
 AGAIN = replace(Habits(), again_us=700_000)
-
-
-def _world(habits: Habits) -> tuple[World, Terminal]:
-    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("North", True)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    world.start()
-    world.run(5)
-    return world, Terminal(world, LEADER)
-
-
-def _held(world: World) -> list[int]:
-    return [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
 
 
 def test_what_a_resting_order_of_a_share_has_filled_out_of_sight_is_booked_once() -> None:
     """The line is cut, the orders fill, and the fill is told once more when all is read: it was booked twice, and a
     third of what was held was sold as if a person had closed as much."""
-    world, terminal = _world(AGAIN)
+    world, terminal = a_pair(AGAIN, follower=("North", True))
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(5)
     tick = terminal.symbol("EURUSD").tick
@@ -42,7 +29,7 @@ def test_what_a_resting_order_of_a_share_has_filled_out_of_sight_is_booked_once(
     world.broker.move("EURUSD", price + 300 * tick)
     world.lines.collect()
     world.run(30)
-    assert _held(world) == [2 * VOLUME]
+    assert world.held(FOLLOWER) == [2 * VOLUME]
     assert world.events(FOLLOWER, CopyTouched) == []
     assert verify(world.log.read_all()).is_identical
     world.stepper.kill()
@@ -50,12 +37,12 @@ def test_what_a_resting_order_of_a_share_has_filled_out_of_sight_is_booked_once(
 
 def test_a_fill_that_a_history_has_told_is_not_of_a_second_machine() -> None:
     """The line is cut between an order and its fill; the fill is told once more after the history has settled it."""
-    world, terminal = _world(replace(AGAIN, again_us=3_000_000))
+    world, terminal = a_pair(replace(AGAIN, again_us=3_000_000), follower=("North", True))
     terminal.trade("EURUSD", BUY, VOLUME)
     world.run(0.24)
     world.lines.cut_all()
     world.run(30)
-    assert _held(world) == [VOLUME]
+    assert world.held(FOLLOWER) == [VOLUME]
     assert world.events(FOLLOWER, GuardTripped) == []
     assert world.events(FOLLOWER, AlertRaised) == []
     world.stepper.kill()

@@ -11,9 +11,8 @@ from cmam.actors.accounts import just_heard
 from cmam.domain.events import CopyTouched, TrailingStopMoved
 from tests.stranger.books import BUY
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World
+from tests.stranger.world import FOLLOWER, a_pair
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_000_000
 TICK = 1
 
@@ -24,11 +23,7 @@ def test_a_snapshot_that_a_trailing_stop_has_overtaken_is_nobodys_hand(late: dic
     shows of a stop is older than what was told of it, and no time of the position says so (wire.md#stops-that-trail).
     It was taken for a person's stop."""
     habits = replace(Habits(), **late)
-    world = World(1, habits, {LEADER: ("North", False), FOLLOWER: ("South", False)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    terminal = Terminal(world, LEADER)
-    world.start()
-    world.run(5)
+    world, terminal = a_pair(habits, follower=("South", False))
     terminal.trade("EURUSD", BUY, VOLUME, relativeStopLoss=600, trailingStopLoss=True)
     for _ in range(600):
         world.run(0.25)
@@ -47,11 +42,8 @@ def _touched_after_a_start(monkeypatch: pytest.MonkeyPatch, quiet_us: int) -> li
     """What counts as touched where the process dies right after a stop has trailed, and begins anew before a server
     whose snapshots are a moment behind."""
     monkeypatch.setattr(just_heard, "QUIET_US", quiet_us)
-    world = World(1, Habits(states_behind_us=400_000), {LEADER: ("North", False), FOLLOWER: ("North", False)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    world.start()
-    world.run(5)
-    Terminal(world, LEADER).trade("EURUSD", BUY, VOLUME, relativeStopLoss=600, trailingStopLoss=True)
+    world, terminal = a_pair(Habits(states_behind_us=400_000))
+    terminal.trade("EURUSD", BUY, VOLUME, relativeStopLoss=600, trailingStopLoss=True)
     world.run(5)
     while not world.events(FOLLOWER, TrailingStopMoved):
         world.broker.on_time(world.lines.now())

@@ -15,23 +15,14 @@ from cmam.store.past.replay import verify
 from tests.stranger.books import BUY, LIMIT
 from tests.stranger.floor import TOLD_ACCEPTED, TOLD_FILLED
 from tests.stranger.habits import Habits
-from tests.stranger.world import Terminal, World, signed
+from tests.stranger.world import FOLLOWER, a_pair, signed
 
-LEADER, FOLLOWER = 501, 502
 VOLUME = 1_200_000
-
-
-def _world(*, netted: bool = False, stamps_move: bool = True) -> tuple[World, Terminal]:
-    world = World(1, Habits(stamps_move=stamps_move), {LEADER: ("North", False), FOLLOWER: ("North", netted)})
-    world.profile("of", LEADER, {FOLLOWER: "1"})
-    world.start()
-    world.run(5)
-    return world, Terminal(world, LEADER)
 
 
 def _left_at_rest() -> int:
     """What rests at a follower after its leader has cancelled, where the acceptance told no order."""
-    world, terminal = _world()
+    world, terminal = a_pair(Habits())
     say = world.broker.floor._say
 
     def say_less(account: int, message: Any, name: str) -> None:
@@ -60,7 +51,7 @@ def test_an_order_whose_acceptance_does_not_name_it_is_looked_up(monkeypatch: py
 
 def _held_after_a_close() -> list[int]:
     """What a follower holds after its leader has closed, where the fill of its order told neither deal nor position."""
-    world, terminal = _world()
+    world, terminal = a_pair(Habits())
     say = world.broker.floor._say
 
     def say_less(account: int, message: Any, name: str) -> None:
@@ -75,7 +66,7 @@ def _held_after_a_close() -> list[int]:
     (held,) = terminal.book.positions.values()
     terminal.close(held)
     world.run(30)
-    found = [signed(one) for one in world.broker.floor.books[FOLLOWER].positions.values()]
+    found = world.held(FOLLOWER)
     assert verify(world.log.read_all()).is_identical
     world.stepper.kill()
     return found
@@ -91,7 +82,7 @@ def test_an_open_whose_fill_tells_no_position_is_looked_up(monkeypatch: pytest.M
 def _held_after_a_cut(*, netted: bool = False, stamps_move: bool = True) -> tuple[list[int], int]:
     """What a follower holds, and how often it was touched, whose open filled in parts around a cut: the snapshot shows
     the first, the history read after it all of them, and the events of the others come last."""
-    world, terminal = _world(netted=netted, stamps_move=stamps_move)
+    world, terminal = a_pair(Habits(stamps_move=stamps_move), follower=("North", netted))
     broker = world.broker
     usual = broker.habits
     terminal.trade("EURUSD", BUY, VOLUME)
@@ -109,7 +100,7 @@ def _held_after_a_cut(*, netted: bool = False, stamps_move: bool = True) -> tupl
         late_us = 4_000_000 if isinstance(message, wire.ProtoOAReconcileRes) else 0
         broker._later(late_us, lambda: answer(line, message, name))
 
-    broker._answer = answer_late  # type: ignore[method-assign]  # slower than it answers
+    broker._answer = answer_late
     world.run(60)
     held_there = [signed(one) for one in broker.floor.books[FOLLOWER].positions.values()]
     found = held_there, len(world.events(FOLLOWER, CopyTouched))

@@ -29,6 +29,7 @@ from tests.stranger.market import BROKERS
 
 SECOND = 1_000_000
 TERMINAL = 900_001
+LEADER, FOLLOWER = 501, 502
 
 
 class MemoryBackend:
@@ -51,7 +52,7 @@ class World:
         self.stepper = Stepper(seed)
         self.broker = Broker(habits, seed, self.stepper.clock.now())
         self.lines = Lines(self.stepper, self.broker)
-        self.stepper.network = self.lines  # type: ignore[assignment]  # it stands in for the sandbox's
+        self.stepper.network = self.lines
         self.accounts = tuple(accounts)
         for account, (broker, netted) in accounts.items():
             self.broker.open_book(account, broker, netted=netted)
@@ -103,7 +104,7 @@ class World:
             stepper,
             self.lines.reader,
             stepper.random.random,
-            lambda _: None,  # type: ignore[arg-type,return-value]  # tokens last longer than a day
+            lambda _: None,
             stepper.wait,
             lambda: self._new_id(6),
         )
@@ -114,7 +115,7 @@ class World:
     def kill(self) -> None:
         """A crash: what was not on disk is gone."""
         self.stepper.kill()
-        self.stepper.network = self.lines  # type: ignore[assignment]
+        self.stepper.network = self.lines
         self.log.refresh()
 
     def stop(self) -> None:
@@ -135,6 +136,10 @@ class World:
     def view(self, account: int) -> AccountView | None:
         assert self.system is not None
         return self.system.status().view(AccountId(account))
+
+    def held(self, account: int) -> list[int]:
+        """What the broker's book of an account holds, bought as positive."""
+        return [signed(one) for one in self.broker.floor.books[account].positions.values()]
 
     def events(self, account: int, kind: type[Event]) -> list[Any]:
         """The recorded events of a kind of one account."""
@@ -220,6 +225,22 @@ class Terminal:
 
     def cancel(self, order: int) -> None:
         self._say(wire.ProtoOACancelOrderReq(ctidTraderAccountId=self._account, orderId=order))
+
+
+def a_pair(
+    habits: Habits,
+    *,
+    leader: tuple[str, bool] = ("North", False),
+    follower: tuple[str, bool] = ("North", False),
+    amount: str = "1",
+    **settings: str,
+) -> tuple[World, Terminal]:
+    """A leader and one follower, ready, each by its broker and whether it is netted; and the leader's terminal."""
+    world = World(1, habits, {LEADER: leader, FOLLOWER: follower})
+    world.profile("of", LEADER, {FOLLOWER: amount}, **settings)
+    world.start()
+    world.run(5)
+    return world, Terminal(world, LEADER)
 
 
 def signed(held: Position) -> int:

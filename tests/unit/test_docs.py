@@ -148,6 +148,21 @@ def test_documents_name_no_machine_of_ours(root: Path) -> None:
         assert not re.search(r"(?<![\w.])/(?:work|root|tmp/house)/", path.read_text(encoding="utf-8")), path.name
 
 
+def test_every_kind_of_alert_is_on_its_page(root: Path) -> None:
+    """Whoever is called finds what called him; no kind is told of that nothing raises."""
+    folders = ("actors", "domain", "store/logfile")
+    text = "\n".join(path.read_text() for folder in folders for path in (root / "cmam" / folder).rglob("*.py"))
+    raised = {
+        *re.findall(r'\b(?:Alert|_?alarm)\(\s*f?"([a-z_]+)', text),
+        *re.findall(r'^[A-Z_]+ = "([a-z_]+) ?"\n"""[^"]*\balerts?\b', text, re.MULTILINE),
+        *re.findall(r'"kind": f"([a-z_]+)', text),
+    }
+    named = set(re.findall(r"^\| `([a-z_]+)", (root / "docs/alerts.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert len(raised) > 20
+    assert raised - named == set()
+    assert [kind for kind in named - raised if not re.search(rf'"{kind}[":]', text)] == []
+
+
 CITED = re.compile(r"wire\.md#([a-z][a-z-]*[a-z])")
 
 

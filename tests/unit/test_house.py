@@ -81,7 +81,7 @@ def test_installed_packages_meet_the_bounds_in_setup_cfg(root: Path) -> None:
     ]
     assert len(lines) > 10
     for line in lines:
-        name, low, high = re.fullmatch(r"([a-z0-9-]+)>=([0-9.]+)(?:,<([0-9.]+))?", line.strip()).groups()  # type: ignore[union-attr]
+        name, low, high = re.fullmatch(r"([a-z0-9-]+)>=([0-9.]+)(?:,<([0-9.]+))?", line.strip()).groups()
         found = _numbers(importlib.metadata.version(name))
         assert found >= _numbers(low), line
         assert high is None or found < _numbers(high), line

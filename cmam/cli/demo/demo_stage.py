@@ -211,7 +211,7 @@ def _await(child: subprocess.Popen[bytes], is_so: Callable[[], bool], home: Home
     deadline = clock.monotonic() + int(READY_S * SECOND_US)
     while not is_so():
         if child.poll() is not None or clock.monotonic() > deadline:
-            verb = "sandbox" if "sandbox" in child.args else "start"  # type: ignore[operator]
+            verb = "sandbox" if "sandbox" in child.args else "start"  # type: ignore[operator]  # a list of ours
             said = (home.root / f"{verb}.log").read_text(errors="replace").strip().splitlines()
             why = said[-1] if said else "it said nothing"
             raise Failure(f"{what} did not come up: {why}", Exit.UNREACHABLE)

@@ -39,12 +39,6 @@ def balance(view: AccountView) -> Fraction:
     return money(view, view.balance)
 
 
-def floating(rates: Rates, position: Position) -> Fraction | None:
-    """What a position would realise now, swap, commission and conversion fee included; losses at the dearer rate."""
-    found = _results(rates, (position,))
-    return None if found is None else _worth(rates, 0, found)
-
-
 @dataclass(frozen=True, slots=True)
 class _Results:
     """What positions would realise: swaps and commissions in minor units, gains that need no conversion as they are,

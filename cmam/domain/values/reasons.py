@@ -26,7 +26,6 @@ class Reason(StrEnum):
     PAUSED = "paused"
     MANAGE_ONLY = "manage_only"
     IGNORE_NEW = "ignore_new"
-    ACCOUNT_NOT_READY = "account_not_ready"
     OTHER_COPIER = "other_copier"
     SET_ASIDE = "set_aside"
     # Nothing to do.
@@ -128,11 +127,6 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "`ignore_new` is on: cmam manages the copies there are, and opens and adds nothing.",
         "`ignore_new`.",
         "`ignore_new=off`.",
-    ),
-    Reason.ACCOUNT_NOT_READY: ReasonRow(
-        "The follower was not ready (connected, and compared with its broker) when the change had to be decided.",
-        "The account's health.",
-        "A working connection; see `cmam status`.",
     ),
     Reason.OTHER_COPIER: ReasonRow(
         "Another copier has a live copy of this leader's trade here: its position carries another store's label.",

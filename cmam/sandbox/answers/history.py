@@ -4,7 +4,7 @@ first."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
@@ -19,13 +19,12 @@ ROWS_DEFAULT, ROWS_MAX = 1_000, 1_000
 R_ = TypeVar("R_", Deal, Order)
 
 
-def span(floor: Floor, request: object, *, longest_ms: int | None = units.WEEK_MS) -> tuple[int, int]:
+def span(floor: Floor, request: Any, *, longest_ms: int | None = units.WEEK_MS) -> tuple[int, int]:
     """Read a request's span in milliseconds, both ends included; without ends: everything, up to now.
 
     Raises Refused with INCORRECT_BOUNDARIES when it is turned around, before 1970 or too long.
     """
-    has = getattr(request, "HasField")  # noqa: B009  # three message classes, one shape
-    start_ms, end_ms = request.fromTimestamp, request.toTimestamp  # type: ignore[attr-defined]
+    has, start_ms, end_ms = request.HasField, request.fromTimestamp, request.toTimestamp
     now_ms = floor.stamp.ms(floor.now_us)
     if not has("toTimestamp"):
         end_ms = now_ms if not has("fromTimestamp") or longest_ms is None else min(now_ms, start_ms + longest_ms)

@@ -169,7 +169,7 @@ class Broker:
     ) -> Message | None:
         if route.needs in (Needs.NOTHING, Needs.TOKEN):
             return route.for_session(self._desk, session, request, msg_id)
-        account = self._account(session, request.ctidTraderAccountId)  # type: ignore[attr-defined]
+        account = self._account(session, request.ctidTraderAccountId)  # type: ignore[attr-defined]  # these have it
         if route.needs is Needs.STREAM:
             return route.for_stream(self._desk, session, account, request, msg_id)
         if route.needs is Needs.ACCOUNT:

@@ -266,7 +266,7 @@ class Trader:
         if len(self._asked) == REQUESTS_A_SECOND:
             self.wait_until(self._asked[0] + PACE_US)
         self._asked.append(self._clock.monotonic())
-        self._send(request.payloadType, request.SerializeToString(), client_msg_id)  # type: ignore[attr-defined]
+        self._send(request.payloadType, request.SerializeToString(), client_msg_id)  # type: ignore[attr-defined]  # all have it
         deadline = self._clock.monotonic() + int(ANSWER_S_MAX * 1_000_000)
         while (left := deadline - self._clock.monotonic()) > 0:
             for answer in self._received(left / 1_000_000):
@@ -308,6 +308,6 @@ class Trader:
 
 
 def _refusal(answer: envelopes.Envelope) -> str:
-    message = json_codec.message_classes()[answer.payload_type].FromString(answer.payload)
-    words = f": {message.description}" if getattr(message, "description", "") else ""  # type: ignore[attr-defined]
-    return f"refused with {message.errorCode}{words}"  # type: ignore[attr-defined]
+    message: Any = json_codec.message_classes()[answer.payload_type].FromString(answer.payload)
+    words = f": {message.description}" if getattr(message, "description", "") else ""
+    return f"refused with {message.errorCode}{words}"

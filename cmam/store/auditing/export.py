@@ -12,9 +12,6 @@ from typing import IO, Any
 from cmam.store.auditing.audit import Line
 from cmam.store.logfile.files import new_file
 
-PACK_FORMAT = "cmam evidence 1"
-
-
 FIRST_MAX = 100_000
 """A line of ours is never so long."""
 

@@ -20,7 +20,7 @@ from cmam.domain.turns.leading import changes
 from cmam.domain.turns.turn import decide_change, step
 from cmam.domain.values.changes import Change
 from cmam.domain.values.ids import AccountId, LinkId, ProfileId
-from cmam.store.folding.fold import Fold, account_of, fold
+from cmam.store.folding.fold import account_of
 from cmam.store.records.envelope import Recorded, UnknownEvent, event_bytes
 from cmam.store.records.sameness import comes_out, is_same_change
 
@@ -277,11 +277,6 @@ def until(records: Iterable[Recorded], *, position: int | None = None, at_us: in
         if (position is not None and record.position > position) or (at_us is not None and record.at_us > at_us):
             return
         yield record
-
-
-def state(records: Iterable[Recorded]) -> Fold:
-    """What was believed after these records."""
-    return fold(records)
 
 
 def spans(records: Iterable[Recorded], speed: float) -> Iterator[tuple[int, Recorded]]:

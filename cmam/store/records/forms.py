@@ -24,8 +24,6 @@ from cmam.domain.values.quantities import Quote
 
 FORM = 14
 """What is written now. Raised when a field is added to a fact once a version with the present form is released."""
-FIRST = 1
-"""The form in which every field is named."""
 LATER: Mapping[tuple[str, str], int] = {
     ("Goal", "keeps_stop"): 3,
     ("Goal", "keeps_target"): 3,

@@ -189,7 +189,7 @@ class LimiterMachine(RuleBasedStateMachine):
         name = f"o{next(self.names)}"
         aim = PositionId(position) if kind is CommandKind.AMEND_PROTECTION else PositionId(next(self.names) + 9)
         what = {"symbol": SymbolId(1), "side": Side.BUY, "volume": Volume(1), "order": OrderId(1), "label": "x"}
-        command = Command(kind=kind, position=aim, **what)  # type: ignore[arg-type]
+        command = Command(kind=kind, position=aim, **what)
         lane = lane_of(ORDERS[kind])
         not_after_us = self.clock.now() + life_us if life_us is not None else 0
         deadline_us = self.clock.mono_us + life_us if lane.may_age and life_us is not None else None
@@ -389,7 +389,7 @@ class LimiterMachine(RuleBasedStateMachine):
             is_silent = one.wanted.kind == catalogue.HEARTBEAT or self.silent[place % len(self.silent)]
             if not is_silent:
                 back_us = line.last_read_us - now + self.delay()
-                self.later(back_us, lambda place=place: self.answer(line, place))  # type: ignore[misc]
+                self.later(back_us, lambda place=place: self.answer(line, place))
 
         def noticed() -> None:
             for one in leaving:

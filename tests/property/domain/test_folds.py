@@ -161,9 +161,9 @@ class Everything(Copies):
     """Copies of which each counts as restless."""
 
     @property
-    def restless(self) -> Copies:  # type: ignore[override]
+    def restless(self) -> Copies:
         return self
 
     @property
-    def ending(self) -> Copies:  # type: ignore[override]  # all of them, where the class keeps some
+    def ending(self) -> Copies:
         return Copies({key: copy for key, copy in self.items() if not copy.is_wanted})

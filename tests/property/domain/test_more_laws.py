@@ -32,7 +32,7 @@ def test_a_guard_never_increases_exposure(
     day = Day(follows)
     for action, size in before:
         day.act(action, size)
-    day.pair.fact(lock)  # type: ignore[arg-type]
+    day.pair.fact(lock)
     day.settle()
     most = held(day)
     assert day.pair.resting == {}

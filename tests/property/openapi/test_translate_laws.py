@@ -105,13 +105,13 @@ def wire_position(found: Position) -> model.ProtoOAPosition:
             label=found.label,
             comment=found.comment,
         ),
-        positionStatus=number_of(translate.POSITION_STATUSES, found.status),  # type: ignore[arg-type]
+        positionStatus=number_of(translate.POSITION_STATUSES, found.status),
         swap=found.swap,
         commission=found.commission,
         usedMargin=found.used_margin,
         trailingStopLoss=found.trailing,
         guaranteedStopLoss=found.guaranteed,
-        stopLossTriggerMethod=number_of(translate.TRIGGERS, found.trigger),  # type: ignore[arg-type]
+        stopLossTriggerMethod=number_of(translate.TRIGGERS, found.trigger),
         utcLastUpdateTimestamp=found.updated_ms,
     )
     for name, level in (("price", found.price), ("stopLoss", found.stop), ("takeProfit", found.target)):
@@ -174,12 +174,12 @@ def wire_order(found: Order) -> model.ProtoOAOrder:
             label=found.label,
             comment=found.comment,
         ),
-        orderType=number_of(translate.ORDER_TYPES, found.type),  # type: ignore[arg-type]
-        orderStatus=number_of(translate.ORDER_STATUSES, found.status),  # type: ignore[arg-type]
+        orderType=number_of(translate.ORDER_TYPES, found.type),
+        orderStatus=number_of(translate.ORDER_STATUSES, found.status),
         executedVolume=found.executed_volume,
         trailingStopLoss=found.trailing,
-        stopTriggerMethod=number_of(translate.TRIGGERS, found.trigger),  # type: ignore[arg-type]
-        timeInForce=number_of(translate.TIMES_IN_FORCE, found.time_in_force),  # type: ignore[arg-type]
+        stopTriggerMethod=number_of(translate.TRIGGERS, found.trigger),
+        timeInForce=number_of(translate.TIMES_IN_FORCE, found.time_in_force),
         clientOrderId=found.client_order_id,
         closingOrder=found.closing,
         isStopOut=found.stop_out,
@@ -249,7 +249,7 @@ def test_each_command_is_a_complete_request_of_its_account(command: Command) -> 
     """Every required field is there, and the account is the one that asked."""
     message = requests.request(AccountId(5), INTENT, command)
     assert message.IsInitialized()
-    assert message.ctidTraderAccountId == 5  # type: ignore[attr-defined]
+    assert message.ctidTraderAccountId == 5
 
 
 @given(commands)
@@ -260,7 +260,7 @@ def test_an_amendment_of_levels_says_all_of_them(command: Command) -> None:
     assert message.HasField("takeProfit") == (command.target is not None)
     assert message.HasField("trailingStopLoss")
     if command.stop is not None:
-        assert fields.price(message.stopLoss) == command.stop  # type: ignore[attr-defined]
+        assert fields.price(message.stopLoss) == command.stop
 
 
 @given(commands)

@@ -105,17 +105,17 @@ QUOTE = Quote(Price(1), Price(2), 3, 4)
     "event",
     [
         Checkpointed(position=True, heads={}),
-        Checkpointed(position=0, heads={1: "x"}),  # type: ignore[dict-item]  # not as declared
+        Checkpointed(position=0, heads={1: "x"}),
         Checkpointed(position=0, heads={"x": Text("x")}),
         Checkpointed(position=0, heads=MappingProxyType({"x": "y"})),
-        QuotesSampled(quotes={"x": (1, 2, 3, 4)}),  # type: ignore[dict-item]  # not as declared
+        QuotesSampled(quotes={"x": (1, 2, 3, 4)}),
         QuotesSampled(quotes={"x": dataclasses.replace(QUOTE, seen_us=True)}),
         AlertRaised(kind=Text("x"), text=""),
-        ExecutionSeen(kind="order_filled"),  # type: ignore[arg-type]  # not as declared
-        ExecutionSeen(kind=ExecutionKind.SWAP, is_server_event=0),  # type: ignore[arg-type]  # not as declared
-        ExecutionSeen(kind=ExecutionKind.SWAP, client_msg_id=None),  # type: ignore[arg-type]  # not as declared
-        Reconciled(positions=[], orders=()),  # type: ignore[arg-type]  # not as declared
-        Reconciled(positions=(QUOTE,), orders=()),  # type: ignore[arg-type]  # not as declared
+        ExecutionSeen(kind="order_filled"),
+        ExecutionSeen(kind=ExecutionKind.SWAP, is_server_event=0),
+        ExecutionSeen(kind=ExecutionKind.SWAP, client_msg_id=None),
+        Reconciled(positions=[], orders=()),
+        Reconciled(positions=(QUOTE,), orders=()),
     ],
     ids=str,
 )

@@ -74,7 +74,7 @@ def test_what_is_not_written_next_is_kept_as_few_bytes(monkeypatch: pytest.Monke
 def test_what_no_record_can_say_is_kept_as_it_is() -> None:
     """The store refuses its stream later, as it would have at once; nothing else is lost by it."""
     backlog = Backlog()
-    strange = m.Append("account:2", 1, 1, (m.Fact(AlertRaised(kind="k", text=object())),))  # type: ignore[arg-type]  # no text
+    strange = m.Append("account:2", 1, 1, (m.Fact(AlertRaised(kind="k", text=object())),))
     appends = [*(_append(version) for version in range(1, 2 * BATCH_MAX)), strange]
     for append in appends:
         backlog.add(append)

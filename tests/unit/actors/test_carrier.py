@@ -159,8 +159,8 @@ def test_who_is_at_one_thing_for_long_is_left_to_its_thread(started: ThreadRunti
     assert begun.wait(PATIENCE_S)
     slow.tell(Later(1))
     quick.tell(Later(2))
-    directory.actor("quick").make_way()  # type: ignore[union-attr]  # not the one that holds the thread: nothing happens
-    directory.actor("slow").make_way()  # type: ignore[union-attr]
+    directory.actor("quick").make_way()
+    directory.actor("slow").make_way()
     slow.tell(Later(3))
     quick.tell("end")
     assert done.wait(PATIENCE_S)
@@ -224,7 +224,7 @@ def test_without_a_thread_for_a_relief_all_wait(started: ThreadRuntime, monkeypa
     slow.tell(Later(1))
     with monkeypatch.context() as patch:
         patch.setattr(Carrier, "_relieve", _no_thread)
-        directory.actor("slow").make_way()  # type: ignore[union-attr]
+        directory.actor("slow").make_way()
     quick.tell("end")
     assert not done.is_open
     go.open()

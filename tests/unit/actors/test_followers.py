@@ -65,7 +65,7 @@ class Stage:
         for event in self.events:
             self.view = evolve(self.view, event, 1)
             earlier = self.view if self.view.version == past else earlier
-        self.followers = Followers(LEADER, self, lambda _: None, told, earlier)  # type: ignore[arg-type]
+        self.followers = Followers(LEADER, self, lambda _: None, told, earlier)
 
     def tell(self, name: str, message: Any) -> bool:
         (self.reads if name == m.RECORDER else self.told).append(message)

@@ -42,7 +42,7 @@ def told_of(line: Line, *orders: m.Submit) -> list[Any]:
     """What the account is told when these leave together."""
     told: list[Any] = []
     outbox = Outbox(ManualClock(), lambda _, message: told.append(message))
-    outbox.write(orders, Session("x"), line)  # type: ignore[arg-type]  # all it uses of a line
+    outbox.write(orders, Session("x"), line)
     return told
 
 
@@ -71,7 +71,7 @@ def test_who_asked_what_cannot_be_written_hears_so() -> None:
     told: list[Any] = []
     outbox = Outbox(ManualClock(), lambda name, message: told.append((name, message)))
     question = m.Ask(ACCOUNT, "trader", ProtoOATraderReq(), "account:7", lambda wire: wire)  # of no account
-    outbox.write((question,), Session("x"), Line())  # type: ignore[arg-type]  # all it uses of a line
+    outbox.write((question,), Session("x"), Line())
     ((name, unanswered),) = told
     assert (name, unanswered.question, unanswered.error_code) == ("account:7", "trader", m.NOT_SENT)
     assert outbox._asked == {}

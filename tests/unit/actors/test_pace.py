@@ -130,7 +130,7 @@ def test_one_megabyte_weighs_as_much_as_many_messages() -> None:
         latch.open()
         return True
 
-    pace = Pace(1, NAME, clock, taker, lambda _: None, wait)  # type: ignore[arg-type]  # what of it is used
+    pace = Pace(1, NAME, clock, taker, lambda _: None, wait)
     for _ in range(ROWS_MAX):
         pace.told(ROW)
     assert opened == []
@@ -169,7 +169,7 @@ def test_a_server_that_nobody_listens_to_is_not_called_silent() -> None:
             latch.open()
         return latch.is_open
 
-    pace = Pace(1, NAME, clock, taker, heard.append, wait)  # type: ignore[arg-type]  # what of it is used
+    pace = Pace(1, NAME, clock, taker, heard.append, wait)
     for _ in range(ROWS_MAX + 1):
         pace.told(ROW)
     assert len(heard) >= 90
@@ -250,5 +250,5 @@ def test_a_machine_without_a_thread_is_asked_again() -> None:
     """The connection hears of it as of any dial that failed: an exception in its own turn ended the process."""
     taker = Taker()
     with no_threads():
-        ThreadReader(lambda: None, QuoteBoard(), ManualClock(), taker, NAME, set).start(1)  # type: ignore[arg-type, return-value]  # it dials nobody
+        ThreadReader(lambda: None, QuoteBoard(), ManualClock(), taker, NAME, set).start(1)
     assert taker.waiting == [m.Lost(1, "dialling failed: can't start new thread")]

@@ -69,7 +69,7 @@ def test_the_first_reads_everything_and_the_next_a_sample() -> None:
     second.answer_specs()
     assert (second.read, second.is_done) == (SAMPLE, True)
     assert second.way.specs == first.way.specs == {number: spec(number) for number in range(1, 251)}
-    assert all(second.way.specs[SymbolId(n)] is shelf.match(first.way.family, {})[SymbolId(n)] for n in (1, 77, 250))  # type: ignore[index]
+    assert all(second.way.specs[SymbolId(n)] is shelf.match(first.way.family, {})[SymbolId(n)] for n in (1, 77, 250))
 
 
 def test_while_one_reads_the_others_wait_for_it() -> None:

@@ -121,7 +121,7 @@ def test_a_line_that_cannot_be_written_is_counted(gate: Gate, capfd: pytest.Capt
             raise OSError(28, "No space left on device")
         return io.StringIO.write(gate.stream, text)
 
-    gate.stream.write = write  # type: ignore[method-assign]  # a disk that is full
+    gate.stream.write = write
     lines = LogLines(gate, logging.INFO)
     log.warning("a")
     log.warning("b")

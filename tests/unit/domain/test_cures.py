@@ -26,7 +26,7 @@ LATCH = Latch(link=LINK, guard="daily_loss", reaction="flatten", scope="profile"
 def case_of(pair: Pair, change: Any = None, **inputs: object) -> Case:
     """A decision that a pair would make now, as a case."""
     change = change if change is not None else a_change(at_ms=pair.now_us // 1_000)
-    known: Inputs = replace(gather(pair.view, change, pair.link, pair.quote), **inputs)  # type: ignore[arg-type]
+    known: Inputs = replace(gather(pair.view, change, pair.link, pair.quote), **inputs)
     return Case(view=pair.view, change=change, link=pair.link, inputs=known, now_us=pair.now_us)
 
 

@@ -41,7 +41,7 @@ def _deal(number: int, position: int, volume: int, *, side: Side = Side.BUY, clo
 
 def _order(number: int, **more: object) -> Order:
     terms = {"status": OrderStatus.FILLED, "type": OrderType.MARKET, "label": "mine", **more}
-    return Order(order=OrderId(number), symbol=SymbolId(1), side=Side.BUY, volume=Volume(LOT), **terms)  # type: ignore[arg-type]
+    return Order(order=OrderId(number), symbol=SymbolId(1), side=Side.BUY, volume=Volume(LOT), **terms)
 
 
 def test_a_history_becomes_opens_adds_and_resting_orders() -> None:
@@ -81,7 +81,7 @@ def test_a_trade_is_judged_by_the_rules_that_copy(settings: dict[str, str], reas
     pair = Pair(settings)
     quotes = {"EURUSD": pair.quote("EURUSD")}
     (change,) = leaders_trades(pair.view, [_deal(1, 7, LOT)], [_order(1)])
-    found = judge(pair.view, pair.view, pair.link, quotes, quotes, change).decision  # type: ignore[arg-type]
+    found = judge(pair.view, pair.view, pair.link, quotes, quotes, change).decision
     assert (found.verdict, found.reason) == (Verdict.COPY if reason is None else Verdict.SKIP, reason)
     assert found.volume == volume
 
@@ -94,7 +94,7 @@ def test_a_copy_that_is_there_already_hides_nothing() -> None:
     quotes = {"EURUSD": pair.quote("EURUSD")}
     (change,) = leaders_trades(pair.view, [_deal(1, 7, LOT)], [_order(1)])
     same = replace(change, source=next(iter(pair.view.copies.values())).source)
-    assert judge(pair.view, pair.view, pair.link, quotes, quotes, same).decision.reason is not Reason.DUPLICATE  # type: ignore[arg-type]
+    assert judge(pair.view, pair.view, pair.link, quotes, quotes, same).decision.reason is not Reason.DUPLICATE
 
 
 @pytest.mark.parametrize("kind", [AccountType.HEDGED, AccountType.NETTED])
@@ -107,7 +107,7 @@ def test_what_the_copy_of_a_trade_holds_is_not_held_against_the_trade(kind: Acco
     (change,) = leaders_trades(pair.view, [_deal(1, 7, LOT)], [_order(1)])
     same = replace(change, source=next(iter(pair.view.copies.values())).source)
     assert pair.view.positions
-    judged = judge(pair.view, pair.view, pair.link, quotes, quotes, same)  # type: ignore[arg-type]  # it is quoted
+    judged = judge(pair.view, pair.view, pair.link, quotes, quotes, same)
     assert judged.decision.verdict is Verdict.COPY
 
 

@@ -70,7 +70,7 @@ def _kinds(found: list[Finding]) -> dict[FindingKind, Remedy]:
 
 def _shows(pair: Pair, *more: Position, **changes: object) -> None:
     """The follower's broker shows its copies otherwise, or something more; the copies are believed as they were."""
-    held = {number: replace(position, **changes) for number, position in pair.view.positions.items()}  # type: ignore[arg-type]
+    held = {number: replace(position, **changes) for number, position in pair.view.positions.items()}
     held |= {position.position: position for position in more}
     pair.view = replace(pair.view, positions=held)
 

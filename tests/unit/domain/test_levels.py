@@ -336,7 +336,7 @@ def test_a_level_on_the_wrong_side_is_skipped() -> None:
 )
 def test_a_stop_nearer_than_the_symbol_allows_is_skipped(spec: object, reason: Reason | None) -> None:
     """The leader's stop is 5 pips away."""
-    pair = Pair(view=a_view((spec,)))  # type: ignore[arg-type]
+    pair = Pair(view=a_view((spec,)))
     assert pair.opens(stop=price("1.0995")).reason is reason
 
 

@@ -551,7 +551,7 @@ def test_what_a_person_added_is_part_of_the_copy() -> None:
     from cmam.domain.values.trades import Deal
 
     deal = Deal(
-        deal=99_991, order=99_990, position=number, symbol=held.symbol, side=Side.BUY,  # type: ignore[arg-type]
+        deal=99_991, order=99_990, position=number, symbol=held.symbol, side=Side.BUY,
         volume=Volume(5_000_000), filled_volume=Volume(5_000_000), price=price("1.1"),
     )  # fmt: skip
     pair.fact(ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, position=held, deal=deal))

@@ -11,7 +11,7 @@ from cmam.domain.deciding.inputs import quotes_needed
 from cmam.domain.events import ExpectedMargin, LeverageSeen, LeverageTier, RulesBegan, SymbolListSeen
 from cmam.domain.folds.account import evolve
 from cmam.domain.market.conversion import Rates, chain
-from cmam.domain.market.equity import equity, floating
+from cmam.domain.market.equity import equity
 from cmam.domain.market.mapping import names_to_know, symbol_for
 from cmam.domain.market.margins import asked_volumes, expected_margin
 from cmam.domain.profiles.policy import policy_of
@@ -28,8 +28,8 @@ LEADER_QUOTE = a_quote("1.09999", "1.10001")
 
 def mapped(name: str, *others: object, **spec: object) -> tuple[str, str]:
     """What EURUSD maps to where the follower has a symbol of this name; and how."""
-    own = replace(a_spec(), name=name, **spec)  # type: ignore[arg-type]
-    view = a_view((own, *others))  # type: ignore[arg-type]
+    own = replace(a_spec(), name=name, **spec)
+    view = a_view((own, *others))
     quotes = {symbol.name: LEADER_QUOTE for symbol in view.specs.values()}
     found = symbol_for(view, a_leader_symbol(a_spec()), policy_of({}), quotes, LEADER_QUOTE)
     return (found.spec.name if found.spec is not None else "", found.how)
@@ -113,7 +113,7 @@ def test_a_row_decides_and_a_file_mapping_knows_only_rows() -> None:
     table = "leader_symbol,follower_symbol\nEURUSD,GBPUSD\n"
     by_row = policy_of({"symbols.table": table})
     leader = a_leader_symbol(a_spec())
-    assert symbol_for(view, leader, by_row, {}, None).spec.name == "GBPUSD"  # type: ignore[union-attr]
+    assert symbol_for(view, leader, by_row, {}, None).spec.name == "GBPUSD"
     by_file = policy_of({"symbols.table": "leader_symbol\nXAUUSD\n", "symbols.mapping": "file"})
     assert symbol_for(view, leader, by_file, {}, None).spec is None
 
@@ -148,7 +148,7 @@ def test_equity_is_balance_and_what_positions_would_bring() -> None:
     assert equity(Rates(view, quotes, T0_US, 10_000)) == 9_893
     euro = replace(view, currency="EUR", specs={SymbolId(1): a_spec(conversion_fee_rate=70)})
     gross = Fraction(-100) / Fraction("1.09")
-    assert floating(Rates(euro, quotes, T0_US, 10_000), held) == gross - abs(gross) * 70 / 10_000 - 7
+    assert equity(Rates(euro, quotes, T0_US, 10_000)) == 10_000 + gross - abs(gross) * 70 / 10_000 - 7
     assert equity(Rates(view, {}, T0_US, 10_000)) is None
 
 
@@ -169,7 +169,7 @@ def _tiered(tiers: tuple[LeverageTier, ...] | None, held: int = 0, **changes: ob
     if held:
         position = Position(position=PositionId(1), symbol=SymbolId(1), side=Side.BUY, volume=Volume(held))
         view = replace(view, positions={position.position: position})
-    return Rates(replace(view, **changes), {"EURUSD": a_quote("1.1", "1.1")}, T0_US, 10_000)  # type: ignore[arg-type]
+    return Rates(replace(view, **changes), {"EURUSD": a_quote("1.1", "1.1")}, T0_US, 10_000)
 
 
 def test_expected_margin_follows_the_tiers_of_a_dynamic_leverage() -> None:

@@ -43,7 +43,7 @@ def _asked(kind: CommandKind = CommandKind.OPEN, **changes: object) -> Intent:
         attempt=1,
         recorded_us=AT_MS * 1_000,
     )
-    return replace(intent, **changes)  # type: ignore[arg-type]  # as the dataclass has them
+    return replace(intent, **changes)
 
 
 ASKED = _asked()

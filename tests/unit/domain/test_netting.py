@@ -101,7 +101,7 @@ def test_shares_of_one_side_add_up_and_leave_one_by_one() -> None:
     assert (command.kind, command.volume, command.whole) == (CommandKind.CLOSE, LOT, False)
     pair.answer()
     assert pair.net == LOT // 2
-    assert pair.copy_of(key(1)).state is CopyState.CLOSED  # type: ignore[union-attr]
+    assert pair.copy_of(key(1)).state is CopyState.CLOSED
     pair.ends(2, LOT // 2)
     assert pair.commands[-1].whole
     pair.answer()
@@ -391,7 +391,7 @@ def test_a_partial_close_of_a_share_moves_the_net_by_its_part() -> None:
     pair.ends(1, LOT, 3_000_000)
     pair.answer()
     assert pair.net == 13_000_000
-    assert pair.copy_of(key(1)).volume == 3_000_000  # type: ignore[union-attr]
+    assert pair.copy_of(key(1)).volume == 3_000_000
 
 
 @pytest.mark.parametrize("is_refused", [False, True], ids=["taken", "refused"])
@@ -504,7 +504,7 @@ def test_a_close_that_would_raise_the_net_above_the_cap_goes_to_flat(rules: int,
     assert (pair.commands[-1].kind is CommandKind.CLOSE and pair.commands[-1].whole) is (net == 0)
     pair.answer()
     assert (pair.net, len(pair.view.copies)) == (net, 1 if net else 0)
-    assert net or pair.copy_of(key(1)).reason is Reason.MAX_LOTS  # type: ignore[union-attr]  # it is there
+    assert net or pair.copy_of(key(1)).reason is Reason.MAX_LOTS
 
 
 @pytest.mark.parametrize(("rules", "net"), [(RULES, 2 * LOT), (6, 0)])
@@ -803,7 +803,7 @@ def test_what_ended_with_its_position_is_not_taken_off_a_share_of_the_next() -> 
     pair.fact(pair.reconciled(past_orders=(order,)))
     (share,) = pair.view.copies.values()
     assert (share.source, share.volume, share.target) == (order_source(OrderId(450)), 2 * LOT, 2 * LOT)
-    assert pair.copy_of(key(1)).state is CopyState.CLOSED  # type: ignore[union-attr]  # it is finished, and remembered
+    assert pair.copy_of(key(1)).state is CopyState.CLOSED
 
 
 @pytest.mark.parametrize("rules", [RULES, 10])

@@ -40,7 +40,7 @@ def _in_history(pair: Netted, intent: IntentRecorded) -> Order:
         volume=intent.command.volume,
         status=OrderStatus.FILLED,
         executed_volume=intent.command.volume,
-        execution_price=pair.copy_of(intent.source).open_price,  # type: ignore[union-attr]
+        execution_price=pair.copy_of(intent.source).open_price,
         position=intent.command.position or next(iter(pair.held), PositionId(9_999)),
         client_order_id=intent.intent if intent.command.kind is not CommandKind.CLOSE else "srv-1",
         label=intent.command.label,
@@ -57,7 +57,7 @@ def test_a_net_that_our_own_order_took_to_nothing_ends_no_share() -> None:
     past = _unseen(pair)
     assert pair.net == 0
     pair.fact(pair.reconciled())
-    assert pair.copy_of(key(1)).state is CopyState.OPEN  # type: ignore[union-attr]
+    assert pair.copy_of(key(1)).state is CopyState.OPEN
     pair.now_us += 10_000_000
     pair.fact(pair.reconciled(looked_up=True, past_orders=past))
     assert [copy.volume for copy in pair.view.copies.values()] == [LOT, LOT]
@@ -120,7 +120,7 @@ def test_what_somebody_closed_is_told_once_our_own_requests_are() -> None:
     pair.now_us += 20_000_000
     pair.fact(pair.reconciled(looked_up=True))
     pair.fact(pair.reconciled())
-    assert pair.copy_of(key(1)).reason is Reason.CLOSED_BY_HUMAN  # type: ignore[union-attr]
+    assert pair.copy_of(key(1)).reason is Reason.CLOSED_BY_HUMAN
 
 
 def test_opposite_shares_that_end_together_cost_no_order() -> None:
@@ -241,7 +241,7 @@ def test_a_close_under_way_is_told_by_its_own_deal_though_the_net_has_shrunk() -
     pair.ends(3, LOT)
     (close,) = pair.waiting
     said = pair.events_of(close)
-    accepted = replace(said[0], kind=ExecutionKind.ORDER_ACCEPTED, deal=None)  # type: ignore[type-var]
+    accepted = replace(said[0], kind=ExecutionKind.ORDER_ACCEPTED, deal=None)
     pair.lose()
     pair.hears([accepted])
     assert close.intent in pair.view.intents

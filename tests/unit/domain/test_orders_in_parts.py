@@ -412,7 +412,7 @@ def test_a_rest_that_a_person_cancels_is_not_made_up(is_seen: bool) -> None:
     if is_seen:
         pair.hears(events)
     else:
-        past = tuple(event.order for event in events)  # type: ignore[attr-defined]  # they are executions
+        past = tuple(event.order for event in events)
         pair.hears([pair.reconciled(past_orders=past)])
     touched = [event for event, _ in pair.said if isinstance(event, CopyTouched)]
     assert [(event.what, event.before, event.after) for event in touched] == [("volume", 5_000_000, 2_000_000)]

@@ -636,9 +636,9 @@ def test_a_broker_that_reports_an_order_otherwise_is_not_asked_without_end() -> 
 
     (intent,) = pair.lose()
     events = pair.events_of(intent)
-    bare = replace(events[0].order, relative_stop=None)  # type: ignore[attr-defined]
+    bare = replace(events[0].order, relative_stop=None)
     pair.resting[bare.order] = bare
-    pair.hears([replace(events[0], order=bare)])  # type: ignore[type-var]
+    pair.hears([replace(events[0], order=bare)])
     pair.answer()
     pair.passes(60_000_000)
     assert kinds(pair) == ["place"]
@@ -655,7 +655,7 @@ def test_a_fill_without_its_deal_is_a_fill() -> None:
             pair.opens()
             (intent,) = pair.lose()
             events = pair.events_of(intent)
-        pair.hears([replace(event, deal=None) for event in events])  # type: ignore[type-var]
+        pair.hears([replace(event, deal=None) for event in events])
         assert (pair.copy.state, pair.copy.volume) == (CopyState.OPEN, LOT)
         pair.passes(1_000)
         assert pair.waiting == []

@@ -28,7 +28,7 @@ def test_a_view_is_changed_as_the_standard_library_would() -> None:
 def test_a_changed_view_is_as_frozen_as_any() -> None:
     """Nobody changes a view behind its reader's back."""
     with pytest.raises(dataclasses.FrozenInstanceError):
-        replace(VIEW, version=4).version = 5  # type: ignore[misc]
+        replace(VIEW, version=4).version = 5
 
 
 def test_a_field_that_is_none_is_a_bug() -> None:
@@ -62,9 +62,9 @@ def test_a_value_made_quickly_is_the_one_the_standard_library_makes() -> None:
     assert (goal.target_numerator, goal.target_denominator, goal.leader_volume, goal.pins) == (3, 1, 7, True)
     assert goal == dataclasses.replace(goal)
     with pytest.raises(TypeError, match="lacks target_numerator"):
-        Goal(leader_volume=Volume(7))  # type: ignore[call-arg]
+        Goal(leader_volume=Volume(7))
     with pytest.raises(TypeError, match="has no piins"):
-        Goal(target_numerator=1, piins=True)  # type: ignore[call-arg]
+        Goal(target_numerator=1, piins=True)
 
 
 def test_a_key_is_left_out_of_a_copy() -> None:

@@ -157,7 +157,7 @@ def test_a_shares_close_whose_answer_was_lost_is_not_made_again() -> None:
     pair.fact(pair.reconciled(looked_up=True))
     pair.answer()
     assert pair.net == 13_000_000
-    assert pair.copy_of(key(1)).volume == 3_000_000  # type: ignore[union-attr]
+    assert pair.copy_of(key(1)).volume == 3_000_000
 
 
 def test_a_shares_close_that_was_lost_is_told_from_a_net_that_another_share_has_raised() -> None:

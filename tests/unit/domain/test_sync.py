@@ -42,7 +42,7 @@ def held(number: int = 500, volume: int = LOT, **changes: object) -> Position:
         position=PositionId(number), symbol=SymbolId(1), side=Side.BUY, volume=Volume(volume), price=price("1.1"),
         opened_ms=T0_US // 1_000 - 600_000, updated_ms=T0_US // 1_000 - 600_000,
     )  # fmt: skip
-    return replace(position, **changes)  # type: ignore[arg-type]
+    return replace(position, **changes)
 
 
 def quote_of(symbol: SymbolId) -> Quote | None:

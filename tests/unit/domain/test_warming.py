@@ -17,7 +17,7 @@ ALIKE = a_view((replace(a_spec(), name="EURUSD.r"),))
 
 
 def _warming(**more: object) -> Pair:
-    return Pair(warming=True, quotes={}, **more)  # type: ignore[arg-type]
+    return Pair(warming=True, quotes={}, **more)
 
 
 def test_an_open_without_quotes_waits_while_the_feed_is_young_and_then_opens() -> None:

@@ -150,7 +150,7 @@ def market_order(ctid: int, symbol_id: int, side: int, volume: int, **fields: An
         ctidTraderAccountId=ctid,
         symbolId=symbol_id,
         orderType=fields.pop("orderType", 1),
-        tradeSide=side,  # type: ignore[arg-type]
+        tradeSide=side,
         volume=volume,
         **fields,
     )

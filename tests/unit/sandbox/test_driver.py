@@ -38,7 +38,7 @@ def test_deadlines_wake_the_broker_and_a_past_one_is_no_busy_loop() -> None:
             stuck = Stuck()
             loop = asyncio.get_running_loop()
             started = loop.time()
-            stuck_driver = Driver(stuck, SystemClock(), loop)  # type: ignore[arg-type]
+            stuck_driver = Driver(stuck, SystemClock(), loop)
             stuck_driver.pump()
             await asyncio.wait_for(stuck.woken.wait(), ANSWER_S)
             assert loop.time() - started >= 19 * 0.0005
@@ -66,7 +66,7 @@ def test_a_broker_that_fails_on_its_own_time_is_asked_again_without_a_storm(monk
     async def story() -> None:
         broker = Failing()
         loop = asyncio.get_running_loop()
-        driver = Driver(broker, SystemClock(), loop)  # type: ignore[arg-type]
+        driver = Driver(broker, SystemClock(), loop)
         started = loop.time()
         driver.pump()
         await asyncio.wait_for(broker.woken.wait(), ANSWER_S)
@@ -81,7 +81,7 @@ def test_the_books_are_kept_before_anything_is_said_that_rests_on_them() -> None
 
     async def story() -> None:
         broker, said = ScriptedBroker(), []
-        driver = Driver(broker, SystemClock(), asyncio.get_running_loop(), lambda: said.append("kept"))  # type: ignore[arg-type]
+        driver = Driver(broker, SystemClock(), asyncio.get_running_loop(), lambda: said.append("kept"))
         broker.output = [Send(1, 2131, b"", None), Send(1, 51, b"", None)]
         driver.pump()
         assert said == []

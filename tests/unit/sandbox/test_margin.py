@@ -97,7 +97,7 @@ def test_margin_calls_ring_once_in_ten_minutes() -> None:
     bench.pass_time(10)
     assert line.take(2172) == []
     update = messages.ProtoOAMarginCallUpdateReq(ctidTraderAccountId=LEADER)
-    update.marginCall.marginCallType = 62  # type: ignore[assignment]
+    update.marginCall.marginCallType = 62
     update.marginCall.marginLevelThreshold = 95.0
     line.send(update)
     assert [kind for kind, _, _ in line.inbox] == [2170, 2171]

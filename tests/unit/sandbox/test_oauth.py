@@ -83,7 +83,7 @@ class Sandbox:
     def __init__(self, **switches: object) -> None:
         self.now_us = START_US
         world = load_world(WORLD)
-        settings = Switches(**switches)  # type: ignore[arg-type]
+        settings = Switches(**switches)
         self.grants = Grants(world, settings, seed=1, now_us=START_US)
         self.site = OAuthSite(
             world,

@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_written_is_said_so_and_leaves_nothing(tmp_path: P
         raise RuntimeError("in the middle")
 
     with pytest.raises(RuntimeError):
-        export_table(failing(), tmp_path / "half.csv", ("a",))  # type: ignore[arg-type]
+        export_table(failing(), tmp_path / "half.csv", ("a",))
     assert not list(tmp_path.iterdir())
 
 

@@ -223,7 +223,7 @@ def test_a_number_that_is_not_one_object_is_always_written() -> None:
 
 def test_a_fact_that_is_not_what_it_declares_is_recorded_as_it_is() -> None:
     """A slip of a type must not stop an account: the record is written whole."""
-    event = dataclasses.replace(FILLED, client_msg_id=5)  # type: ignore[arg-type]
+    event = dataclasses.replace(FILLED, client_msg_id=5)
     assert json.loads(encode(_pending(event), "1.0", "0"))["data"]["client_msg_id"] == 5
 
 

@@ -114,10 +114,10 @@ RUINS: dict[str, Ruin] = {
     "a moment": _replace('\\"at_us\\":1577', '\\"at_us\\":1578'),
     "a version": _replace('"version":', '"version":1'),
     "a stream": _replace('"stream":"account:2002"', '"stream":"account:2001"'),
-    "dropped": lambda lines: lines.pop(22) and None,  # type: ignore[func-returns-value]
+    "dropped": lambda lines: lines.pop(22) and None,
     "swapped": _swap,
     "cut": lambda lines: lines.__delitem__(slice(-4, -1)),
-    "digest gone": lambda lines: lines.pop() and None,  # type: ignore[func-returns-value]
+    "digest gone": lambda lines: lines.pop() and None,
     "head": lambda lines: lines.__setitem__(0, lines[0].replace('"head":"', '"head":"1')),
     "a list": lambda lines: lines.__setitem__(-3, lines[-3].replace("Main", "Mine")),
 }

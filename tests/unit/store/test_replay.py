@@ -12,6 +12,7 @@ import pytest
 from cmam.domain.events import ChangeDecided, IntentRecorded, LinkSettingsChanged
 from cmam.domain.values.ids import AccountId, PositionId
 from cmam.domain.values.quantities import Volume
+from cmam.store.folding.fold import fold
 from cmam.store.past import replay
 from cmam.store.records.envelope import Decoding, Pending, Raw, Recorded, encode_whole
 
@@ -44,7 +45,7 @@ def _changed(records: list[Recorded], kind: type, **fields: object) -> Iterator[
     for record in records:
         if not done and isinstance(record.event, kind):
             done = True
-            yield msgspec.structs.replace(record, event=replace(record.event, **fields))  # type: ignore[type-var]  # any fact
+            yield msgspec.structs.replace(record, event=replace(record.event, **fields))
         else:
             yield record
 
@@ -116,9 +117,9 @@ def test_a_change_that_met_no_decision_is_named() -> None:
     """A link that passed over one of its leader's changes lost a trade: the next decision shows it."""
     world = World().set_up()
     world.leader_opens(1_000_000)
-    links, world.links = world.links, tuple  # type: ignore[method-assign, assignment]
+    links, world.links = world.links, tuple
     world.leader_opens(2_000_000)
-    world.links = links  # type: ignore[method-assign]
+    world.links = links
     world.leader_opens(3_000_000)
     differences = replay.verify(_records(world)).differences
     assert len(differences) == 2
@@ -163,12 +164,12 @@ def test_the_state_at_a_moment_is_what_was_believed_then() -> None:
     """Folded up to a position or a time, both included."""
     world = a_day()
     records = _records(world)
-    assert replay.state(records).accounts == world.views
+    assert fold(records).accounts == world.views
     opened = next(record for record in records if isinstance(record.event, ChangeDecided))
-    then = replay.state(replay.until(records, position=opened.position))
+    then = fold(replay.until(records, position=opened.position))
     assert then.position == opened.position
     assert [copy.state.value for copy in then.accounts[FIRST].copies.values()] == ["opening"]
-    before = replay.state(replay.until(records, at_us=opened.at_us - 1))
+    before = fold(replay.until(records, at_us=opened.at_us - 1))
     assert not before.accounts[FIRST].copies
 
 

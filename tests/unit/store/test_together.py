@@ -378,7 +378,7 @@ def test_an_interrupt_ends_all_processes(day: EventLog, monkeypatch: pytest.Monk
     original = subprocess.Popen
 
     def started(*given: object, **options: object) -> object:
-        children.append(original(*given, **options))  # type: ignore[call-overload]  # handed on as given
+        children.append(original(*given, **options))
         return children[-1]
 
     def interrupted(*_: object) -> object:

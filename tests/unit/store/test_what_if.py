@@ -27,7 +27,7 @@ from .world import FIRST, LINKS, PROFILE, SECOND, World, a_day, price
 
 
 def _asked(world: World, settings: dict[str, str], **more: str) -> Asked:
-    return Asked.of(fold(world.log.read_all()).registry, settings, **more)  # type: ignore[arg-type]
+    return Asked.of(fold(world.log.read_all()).registry, settings, **more)
 
 
 def test_settings_that_are_what_they_were_change_nothing() -> None:
