@@ -32,7 +32,7 @@ def span(floor: Floor, request: object, *, longest_ms: int | None = units.WEEK_M
         end_ms = max(end_ms, start_ms)
     if not has("fromTimestamp"):
         start_ms = 0 if longest_ms is None or not has("toTimestamp") else max(0, end_ms - longest_ms)
-        return start_ms, end_ms
+        longest_ms = None
     is_long = longest_ms is not None and floor.switches.span_limits and end_ms - start_ms > longest_ms
     if start_ms < 0 or end_ms < start_ms or is_long:
         raise Refused("INCORRECT_BOUNDARIES", f"Incorrect boundaries: from {start_ms} to {end_ms}")
