@@ -295,6 +295,11 @@ class Broker:
         for grant in self.grants.grants():
             self._lobby.watch_token(grant)
 
+    def succeed(self, other: Broker, now_us: int) -> None:
+        """Go on where another broker of the same world ends, as after a restart; the market never stood still."""
+        self.floor.market, self.floor.chart = other.floor.market, other.floor.chart
+        self.load_state(other.state(), now_us)
+
 
 def _account_named(payload_type: int, payload: bytes) -> int | None:
     """The account that a request names, before it is known whether the request is any good."""
