@@ -139,6 +139,16 @@ def test_bad_values_are_named_and_end_with_2(cmam: Any, arguments: tuple[str, ..
     assert "Traceback" not in result.output
 
 
+def test_that_ticks_are_being_read_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Millions of rows take their time, and a program that says nothing for a minute looks as if it hung."""
+    monkeypatch.setattr("cmam.cli.sandbox.sandbox.TICKS_UNSAID_BYTES", 0)
+    file = tmp_path / "ticks.csv"
+    file.write_text("time,symbol,bid\n" * 2**16)
+    result = CliRunner().invoke(sandbox, ["--home", str(tmp_path), "--ticks", str(file)], prog_name="cmam sandbox")
+    assert result.exit_code == 2
+    assert result.output.startswith("Reading 1 MiB of ticks …\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from cmam.sandbox.serving.options import ReadyInfo, SandboxOptions
     from cmam.sandbox.serving.server import SandboxServer
 
+TICKS_UNSAID_BYTES = 16 * 2**20
+"""Of more ticks than these, which take some seconds, people are told that they are being read."""
+
 
 def _bind(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if value == "localhost":
@@ -112,6 +115,9 @@ def sandbox(ctx: click.Context, /, **given: Any) -> None:
     from cmam.sandbox.serving.server import SandboxServer
 
     options = _options(given)
+    size = sum(path.stat().st_size for path in options.ticks)
+    if size > TICKS_UNSAID_BYTES:
+        say(f"Reading {size / 2**20:,.0f} MiB of ticks …")
     with one_sentence():
         try:
             server = SandboxServer(options)  # before it heeds signals by itself: millions of ticks take their time
