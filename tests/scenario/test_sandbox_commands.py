@@ -339,6 +339,20 @@ def test_a_refused_row_is_told_and_the_rest_is_played(cmam: Any, tmp_path: Path)
         cmam("trade", "close", str(position["positionId"]))
 
 
+def test_what_fills_in_part_is_told_as_far_as_it_went(cmam: Any) -> None:
+    """Half of a purchase and half of its close are held and gone, and get their levels; the rest was cancelled."""
+    cmam("fault", "partial-fill", "fraction=0.5")
+    bought = cmam("trade", "buy", "EURUSD", "0.50", "--sl", "0.5").stdout.strip()
+    assert bought.startswith("bought 0.25 EURUSD at")
+    assert bought.endswith(", and the rest was cancelled, levels set")
+    (position,) = json.loads(cmam("trade", "list", "--json").stdout)["position"]
+    closed = cmam("trade", "close", str(position["positionId"])).stdout.strip()
+    assert closed.startswith("closed 0.12 EURUSD at")
+    assert closed.endswith(", and the rest was cancelled")
+    cmam("fault", "partial-fill", "--off")
+    assert "closed 0.13" in cmam("trade", "close", str(position["positionId"])).stdout
+
+
 def test_faults_are_switched_and_listed(cmam: Any) -> None:
     """A fault works until it is off; the list says which are on."""
     assert "on" in cmam("fault", "reject", "code=NO_QUOTES").output
