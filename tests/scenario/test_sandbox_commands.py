@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmam.cli.sandbox.sandbox import sandbox
+from cmam.cli.sandbox.sandbox import CONNECTIONS_MAX, sandbox
 from cmam.sandbox.serving.options import ReadyInfo, SandboxOptions
 from cmam.sandbox.serving.server import run_in_thread
 from cmam.sandbox.trader import player
@@ -54,9 +55,10 @@ def cmam(ready: ReadyInfo, home: Path) -> Any:
     return run
 
 
-def _hears_hangups() -> None:
-    """Undo what `nohup` did to us: it would have the server outlive its terminal."""
+def _as_from_a_poor_shell() -> None:
+    """Undo what `nohup` did to us: it would have the server outlive its terminal. And have a poor shell's limits."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
 def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -67,7 +69,7 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        preexec_fn=_hears_hangups,
+        preexec_fn=_as_from_a_poor_shell,
     )
 
 
@@ -137,6 +139,19 @@ def test_bad_values_are_named_and_end_with_2(cmam: Any, arguments: tuple[str, ..
     assert result.exit_code == 2
     assert expected in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_shells_limit_of_open_files_is_none_of_the_servers(tmp_path: Path) -> None:
+    """Some systems begin a process with 256, which a few hundred clients would use up; it takes what it may have."""
+    process = start(tmp_path, "--json")
+    assert process.stdout is not None
+    try:
+        process.stdout.readline()
+        soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        assert soft >= min(hard, CONNECTIONS_MAX)
+    finally:
+        process.terminate()
+        process.communicate(timeout=STOP_S_MAX)
 
 
 def test_that_ticks_are_being_read_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
