@@ -253,7 +253,7 @@ class SandboxServer:
         self._driver.cut_all()
         await asyncio.sleep(down_s)
         broker = self._new_broker()
-        self._load(broker, self._driver.broker.state())  # with what was filled or consented to meanwhile
+        broker.succeed(self._driver.broker, self._clock.now())  # with what was filled or consented to meanwhile
         self._driver.replace_broker(broker)
         oauth_listeners, self._listeners = self._listeners, []
         try:

@@ -7,14 +7,14 @@ feed. Knows nothing of how a world is played.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from importlib import resources
 from typing import Any
 
 from cmam.sandbox import units
-from cmam.sandbox.serving.toml_table import Table, WorldError
+from cmam.sandbox.serving.toml_table import Layer, Table, WorldError
 from cmam.sandbox.world import (
     AccessRights,
     Account,
@@ -52,15 +52,18 @@ def load_world(text: str) -> World:
     """Read a world from TOML; raises WorldError with the first fault."""
     try:
         document = tomllib.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError) as fault:  # no TOML, a number of thousands of digits, thousands of brackets
+    except (ValueError, ArithmeticError, RecursionError) as fault:  # no TOML, numbers beyond all, thousands of brackets
         raise WorldError(f"expected a world in TOML, found a fault: {fault}") from None
-    return _Reader(document).world()
+    layer = Layer(document)
+    world = _Reader(layer).world()
+    layer.check()
+    return world
 
 
 class _Reader:
     """Reads one document; keeps what later tables refer to."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Layer) -> None:
         self._top = Table("", (document,))
         self._kinds = self._top.tables("kinds")
         self._feeds: dict[str, Feed] = {}
@@ -100,9 +103,9 @@ class _Reader:
             name=name,
             base=row.text("base"),
             quote=row.text("quote"),
-            price=row.fixed("price", units.PRICE, "0" if cross else None),
-            spread=row.fixed("spread", units.PRICE, "0"),
-            step=row.fixed("step", units.PRICE, "0"),
+            price=row.fixed("price", units.PRICE, "0" if cross else None, least=0 if cross else 1),
+            spread=row.fixed("spread", units.PRICE, "0", least=0),
+            step=row.fixed("step", units.PRICE, "0", least=0),
             interval_ms=row.number("interval_ms", 500, least=1),
             digits=row.number("digits", most=DIGITS_MAX),
             pip=row.number("pip", most=DIGITS_MAX),
@@ -122,7 +125,7 @@ class _Reader:
             self._symbol(
                 Table(
                     f"{where}, symbol {symbol_row.raw('name', feed.name)!r}",
-                    (*symbol_row.layers, own_kinds.get(feed.kind, {}), self._kinds.get(feed.kind, {})),
+                    (*symbol_row.layers, own_kinds.get(feed.kind, Layer({})), self._kinds.get(feed.kind, Layer({}))),
                 ),
                 feed,
                 categories[kinds.index(feed.kind)].id,
@@ -175,7 +178,7 @@ class _Reader:
                 f"{row.where}: expected min_volume <= max_volume, a multiple of step_volume; found {minimum}"
             )
         depth = row.raw("depth", [])
-        if not isinstance(depth, list) or not all(isinstance(level, int) and level > 0 for level in depth):
+        if not isinstance(depth, list) or not all(isinstance(level, int) and 0 < level < 2**62 for level in depth):
             raise WorldError(f"{row.where}: expected a list of volumes for 'depth', found {depth!r}")
         zone = row.zone("zone", "UTC")
         commission = row.member("commission_type", CommissionType, CommissionType.USD_PER_LOT)
