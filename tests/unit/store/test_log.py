@@ -360,6 +360,14 @@ def test_checkpoints_keep_reopening_quick_and_exact() -> None:
     assert isinstance(log.read()[-3].event, Checkpointed)
 
 
+def test_a_fold_reads_no_checkpoint() -> None:
+    """There is one a minute, for years, and each command folds their stream."""
+    log = a_log_of(facts(2), [Pending("app", 2, T0, StoreCreated(store=StoreId("abcde")))], checkpoints=True)
+    kinds = [type(fact[4]) for fact in log.facts_of("app", 0, log.position())]
+    assert kinds == [StoreCreated]
+    assert log.head("app").version == 3
+
+
 def test_what_a_deleted_log_left_beside_it_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A write-ahead log without its database belongs to nobody: the new log begins empty, the old pages are kept, which
     is said."""
