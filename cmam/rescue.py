@@ -127,6 +127,7 @@ class Rescue:
         except Refused as refused:
             one.why_not = str(refused)
             one.given_up = refused.refusal.rule.kind is Kind.PERMANENT
+            self._opened.discard(known.account)  # its session may be over: a token that is renewed ends it
         except (CannotConnect, WireError) as error:
             one.why_not = str(error)
             self._drop(endpoint)
@@ -183,8 +184,6 @@ class Rescue:
         try:
             ask()
         except Refused as refused:
-            if refused.refusal.rule.kind is Kind.SESSION:
-                self._opened.discard(one.account.account)
             if refused.refusal.rule.kind is not Kind.GONE:
                 one.why_not = str(refused)
 

@@ -268,7 +268,8 @@ def _keep(me: Face, source: str, changes: dict[str, Any], application: Applicati
     """Move the secrets where they now belong, and keep the credentials there.
 
     Where they belong is what holds from now on, also by the environment. A place that refuses them is not kept as a
-    setting: every later command would look for them there.
+    setting: every later command would look for them there. From under a cmam that runs nothing is taken: it goes on
+    looking where they were, and could renew no token.
     """
     from cmam import office
     from cmam.config.settings_file import edit_settings
@@ -277,6 +278,12 @@ def _keep(me: Face, source: str, changes: dict[str, Any], application: Applicati
 
     target = _in_force(me, changes).secrets
     try:
+        holder = office.holder_of(me.home) if source != target else None
+        if holder is not None:
+            raise SecretsRefused(
+                f"A cmam runs here (process {holder['pid']}), and looks for the secrets in the {source}: they stay "
+                "there. Stop it, then say --secrets again."
+            )
         move_secrets(me.home, source, target)
     except SecretsRefused:
         if "secrets" in changes:

@@ -289,7 +289,7 @@ def _direct(target: Mapping[str, Any], *, yes: bool, span_s: float) -> None:
     try:
         found = one.look()
         _ask_direct(found, yes=yes)
-        if any(not seen.is_empty for seen in found):
+        if any(map(_may_hold, found)):
             found = one.empty(clock.monotonic() + int(span_s * SECOND_US), say)
     finally:
         one.end()
@@ -306,13 +306,18 @@ def _ask_direct(found: tuple[Found, ...], *, yes: bool) -> None:
             say(f"  {seen.account.shown}: position {netted.position} is netted, and stays: close it by hand")
         if seen.why_not:
             say(f"  {seen.account.shown}: {seen.why_not}")
-    if not any(seen.positions or seen.orders for seen in found):
-        return
-    if yes:
+    if yes or not any(map(_may_hold, found)):
         return
     if not is_interactive():
         fail("Nothing was done: there is nobody to ask. Add --yes.", Exit.USAGE)
-    click.confirm("Close these positions and cancel these orders now, at the market?", abort=True, err=True)
+    unseen = any(_may_hold(seen) and not seen.is_known for seen in found)
+    more = ", and what of ours is found where nothing is known yet," if unseen else ""
+    click.confirm(f"Close these positions and cancel these orders{more} now, at the market?", abort=True, err=True)
+
+
+def _may_hold(seen: Found) -> bool:
+    """Whether something of ours is to be closed there, or cannot be seen yet."""
+    return not seen.is_empty and not seen.given_up
 
 
 def _finish_direct(found: tuple[Found, ...], span_s: float) -> None:

@@ -137,9 +137,7 @@ class Projector:
         """Fold the registry again, which is small; accounts follow from their snapshots when they are first met."""
         for stream in self._log.heads():
             if account_of(stream) is None and not stream.startswith("connection:"):
-                for record in self._log.read_stream(stream):
-                    if record.position <= self.position:
-                        self._fold.take(record)
+                self._fold.run(self._log.facts_of(stream, 0, self.position))
 
     def _bring_up(self, raw: Raw) -> None:
         """Have the account's view stand just before this record."""

@@ -7,6 +7,7 @@ import errno
 import json
 import random
 import sqlite3
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
@@ -133,6 +134,20 @@ def test_any_torn_page_is_refused_or_harmless_and_all_before_it_is_copied(tmp_pa
             assert list(good.raw()) == rows[:found]
             assert verify(good.raw()).is_whole
     assert refused >= 4
+
+
+def test_a_log_that_is_longer_than_memory_is_salvaged(tmp_path: Path) -> None:
+    """A page of it at a time is held, and not the whole: else the way on ends where the machine is small."""
+    event = AlertRaised(kind="k", text="x" * 4_000)
+    with closing(EventLog.open(tmp_path)) as log:
+        log.append([Pending("account:1", version, version, event) for version in range(1, 4_001)])
+    _change(tmp_path, 2_001, "xxx", "xyx")
+    tracemalloc.start()
+    found = salvage(tmp_path, tmp_path / "good.db")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found.records, found.left_out) == (2_000, 2_000)
+    assert most < (tmp_path / "events.db").stat().st_size // 2
 
 
 def test_what_is_salvaged_starts_and_the_rest_is_kept_as_text(tmp_path: Path) -> None:
