@@ -92,6 +92,21 @@ def test_what_closed_meanwhile_is_closed_and_each_close_stands_alone() -> None:
         assert len(pair.held) == 2 - closes
 
 
+def test_what_closed_meanwhile_is_closed_though_its_order_rests_on_in_part() -> None:
+    """His limit has filled by a part, which was copied, and he has closed that; what is left of the order rests on."""
+    rest = Order(
+        order=OrderId(400), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(2 * LOT),
+        executed_volume=Volume(LOT), limit_price=price("1.1"),
+    )  # fmt: skip
+    pair = Pair()
+    pair.opens(origin_type=OrderType.LIMIT)
+    pair.answer()
+    assert start(pair, a_leader(held(), orders=(rest,))) == []
+    start(pair, a_leader(orders=(rest,)))
+    pair.answer()
+    assert pair.held == {}
+
+
 def test_a_volume_that_fell_meanwhile_is_followed_down_and_never_up() -> None:
     """1.0 to 0.4 while nobody told: 0.6 are closed. 1.0 to 2.0: nothing is added."""
     pair = Pair()
