@@ -15,6 +15,8 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Quote, Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.opens import NOT_MADE_UP
 from cmam.domain.values.trades import AccountType, Order, OrderType, Position
 from tests.factories import (
     LEADER,
@@ -230,6 +232,30 @@ def test_a_pending_that_filled_untold_is_told_as_its_fill_and_once() -> None:
     assert start(pair, leader) == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "rules", "kinds"),
+    [
+        ({}, RULES, ["place", "cancel"]),
+        ({"sync_open": "on"}, RULES, ["place", "cancel", "open"]),
+        ({}, NOT_MADE_UP - 1, ["place", "cancel", "open"]),
+    ],
+)
+def test_a_pending_that_filled_long_ago_is_opened_only_where_that_is_wanted(
+    settings: dict[str, str], rules: int, kinds: list[str]
+) -> None:
+    """His order filled ten minutes ago, while the link was off and ours was kept: ours is cancelled, and what he holds
+    is opened at the market only with `sync_open`. By older rules it was opened without."""
+    pair = Pair(settings)
+    pair.order(position=PositionId(500))
+    pair.answer()
+    pair.view = replace(pair.view, rules=rules)
+    start(pair, a_leader(held()))
+    for _ in range(3):
+        pair.passes(2_500_000)
+        pair.answer()
+    assert [command.kind.value for command in pair.commands] == kinds
+
+
 def test_a_pending_that_still_rests_is_no_part_of_what_its_position_lost() -> None:
     """A netted leader's position has the number that his resting order has too, and less than that order's volume."""
     pair = Pair()
@@ -271,7 +297,7 @@ def test_a_netted_leader_s_order_that_is_gone_untold_has_filled_where_it_opened_
 
     Where another order has opened the net, its fill has changed that, and the copy ends.
     """
-    pair = Pair()
+    pair = Pair({"sync_open": "on"})
     pair.order(position=PositionId(500))
     pair.answer()
     if is_ahead:
