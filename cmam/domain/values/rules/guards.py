@@ -95,3 +95,11 @@ LOCKS_END_IN_TIME = 16
 pause after rejections lasts as long as it would have where the clock is set back between two lives. Both ended when the
 clock had come to where it was: hours or months later.
 """
+
+# --- 19 ---------------------------------------------------------------------------------------------------------------
+
+HEIGHTS_ARE_SEEN = 19
+"""The height of a day that began unseen is the highest equity that was seen of it, not what its losses count from. By
+`guard.anchor=balance` that was the balance, whatever was open: who held a loss as large as `daily_drawdown` over the
+reset had it closed at once; and what had been seen of the day was forgotten.
+"""

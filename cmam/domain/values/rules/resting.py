@@ -160,3 +160,15 @@ ENDED_IN_PART = 18
 The copy counted as never filled and was over, and the position stood for nobody. What a person cancelled of such an
 order, before anybody had told of the part, is not made up: after a cut it was bought at the market.
 """
+
+# --- 19 ---------------------------------------------------------------------------------------------------------------
+
+AMENDED_BY_RISK = 19
+"""An order that is sized by its stop shrinks where its leader moves that farther away before it fills, and ends where
+he takes it away. It kept its size: of 1 % at a stop of 20 pips, moved to 100, 5 % were lost.
+"""
+
+QUIET_AMENDS_WAIT = 19
+"""An amendment in a symbol of which nothing was quoted for `input_max_age` waits for the next quote: the order rests as
+it was. It was cancelled at once, as `stale_input`, though its leader had only moved his stop.
+"""
