@@ -152,9 +152,9 @@ class RecorderActor(Watched):
                 continue
             self._waiting.written(part)
             self._parts += 1
-            self._store_up()
             self._hand_on(part)
         self._is_urgent = False
+        self._store_up()  # also where the last that waited is refused: nobody would try what comes next
 
     def _hand_on(self, written: list[m.Append]) -> None:
         """Tell whoever waited that their facts are on disk: this is the only way to the limiter."""

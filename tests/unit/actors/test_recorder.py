@@ -303,3 +303,20 @@ def test_a_checkpoint_that_cannot_be_made_is_made_later(bench: Bench) -> None:
     bench.log.connection.execute("ALTER TABLE elsewhere RENAME TO stored_events")
     bench.take(m.Tidy())
     assert len(bench.of(CheckpointDue)) == 1
+
+
+def test_what_comes_after_the_last_that_waited_was_refused_is_written(bench: Bench) -> None:
+    """The store took nothing, and as it does again the only stream that waits is another's by then: all others go on.
+
+    Nobody was left to try it, and what they recorded waited for ever.
+    """
+    bench.log.is_down = True
+    bench.take(_append(1))
+    bench.log.is_down = False
+    bench.log.append([Pending(STREAM, 1, 1, AlertRaised(kind="thief", text=""))])
+    bench.take(m.Flush())
+    assert bench.of(m.StreamRefused)
+    assert bench.of(m.StoreUp)
+    bench.take(_append(1, stream="account:2"))
+    assert bench.of(int) == [1]
+    assert bench.log.head("account:2").version == 1
