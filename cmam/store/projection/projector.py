@@ -22,7 +22,7 @@ from sqlite_utils import Database
 from cmam.domain.belief.copies import CopyKey
 from cmam.domain.values.ids import AccountId, OrderId
 from cmam.domain.values.quantities import Volume, units_text
-from cmam.store.errors import StoreError, StoreHeld, StoreMissing, StoreUnavailable, ViewsDamaged
+from cmam.store.errors import StoreError, StoreHeld, StoreUnavailable, ViewsDamaged
 from cmam.store.folding.fold import ACCOUNT_PREFIX, AccountStep, Fold, account_of
 from cmam.store.folding.snapshot import keep, kept_before, pack
 from cmam.store.folding.telling import Told
@@ -424,8 +424,7 @@ def _follow_until_it_fails(log: EventLog, home: Path, held: int) -> str:
             projector, seen, has_ended = Projector(log, views), -1, False
             while not has_ended:
                 has_ended = _has_ended(held, POLL_S)
-                if not log.is_in_place():
-                    raise StoreMissing("The event store is another file than it was: begin anew.")
+                log.expect_in_place()
                 version = log.data_version()
                 if version != seen or has_ended:
                     seen = version
