@@ -28,6 +28,7 @@ from cmam.domain.values.rules.sight import (
     CORRECTIONS_OPEN_NOTHING,
     GAPS_TO_COME,
     NO_OLDER_THAN_GAPS,
+    OLD_AS_BEGUN,
     SWAPS_TRADE_NOTHING,
     UNTIMED_SHOW_AHEAD,
 )
@@ -186,6 +187,30 @@ def test_what_opened_in_a_gap_without_a_deal_is_as_old_as_its_opening() -> None:
     assert [change.at_ms for change in _told(by_old_rules, Reconciled(positions=(moved,), orders=()))] == [900_000]
     (grown,) = _told(_holding(HELD), Reconciled(positions=(replace(moved, volume=Volume(2 * LOT)),), orders=()))
     assert (grown.kind, grown.at_ms) == (ChangeKind.GREW, 900_000)
+
+
+def _dealt(number: int, order: int, side: Side, volume: int, at_ms: int, paid: str) -> Deal:
+    return Deal(
+        deal=DealId(number), order=OrderId(order), position=PositionId(500), symbol=SymbolId(1), side=side,
+        volume=Volume(volume), filled_volume=Volume(volume), price=price(paid), executed_ms=at_ms,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("since", [Side.BUY, Side.SELL])
+@pytest.mark.parametrize("was", [None, Side.SELL])
+@pytest.mark.parametrize("rules", [RULES, OLD_AS_BEGUN - 1])
+def test_what_began_in_a_gap_is_as_old_as_that_whatever_came_of_it_since(
+    rules: int, was: Side | None, since: Side
+) -> None:
+    """He opened, or turned, long ago, and has added or closed a part a moment ago: that makes no old trade young."""
+    view = _holding() if was is None else _holding(replace(HELD, side=was, volume=Volume(LOT // 2)))
+    first = _dealt(11, 21, Side.BUY, LOT if was is None else LOT + LOT // 2, 1_000, "1.1")
+    last = _dealt(12, 22, since, LOT // 2, 900_000, "1.2")
+    shown = replace(HELD, volume=Volume(LOT + LOT // 2 * since.sign), opened_ms=1_000, updated_ms=900_000)
+    told, *_ = _told(replace(view, rules=rules), Reconciled(positions=(shown,), orders=(), deals=(last, first)))
+    began = first if rules == RULES else last
+    assert told.kind is (ChangeKind.OPENED if was is None else ChangeKind.REVERSED)
+    assert (told.at_ms, told.price, told.origin) == (began.executed_ms, began.price, began.order)
 
 
 def test_what_is_told_without_any_time_is_as_old_as_its_hearing() -> None:

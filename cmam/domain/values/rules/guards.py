@@ -95,3 +95,11 @@ LOCKS_END_IN_TIME = 16
 pause after rejections lasts as long as it would have where the clock is set back between two lives. Both ended when the
 clock had come to where it was: hours or months later.
 """
+
+# --- 19 ---------------------------------------------------------------------------------------------------------------
+
+RESULTS_OF_ONE_CLOCK = 19
+"""The broker's own results of what is held stand for nothing once the clock was set back between two lives. Told before
+that, they counted as of now until the clock had come to where it was: guards and sizes went by them, and where a quote
+was missing nobody asked for others.
+"""
