@@ -78,7 +78,7 @@ from cmam.domain.events import (
 )
 from cmam.domain.folds.afterwards import note_losses, note_unpriced, take_closes
 from cmam.domain.folds.booking import match_copy, match_intent
-from cmam.domain.folds.booking_shares import is_told_ahead
+from cmam.domain.folds.booking_shares import is_told_ahead, with_last_part
 from cmam.domain.folds.catching_up import adopt_unknown, refresh_copies
 from cmam.domain.folds.decided import take_attempt, take_decision
 from cmam.domain.folds.endings import finish, stop_out, touch, wake_copy
@@ -164,6 +164,8 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
         view = book_deal(view, deal, intent)
     view = note_told_closed(view, event, former) if len(view.positions) < len(former) else view
     if order is not None and (order.type.is_pending or order.order in view.orders):
+        if deal is None and event.position is not None and view.is_netted():
+            view = with_last_part(view, order)
         view = take_order(view, order, event.kind)
     if deal is not None and is_new_deal:
         if view.results_us:
