@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy, CopyState
 from cmam.domain.belief.view import AccountView
-from cmam.domain.deciding.amounts import sized, whole_of_open
+from cmam.domain.deciding.amounts import opened_with, sized, whole_of_open
 from cmam.domain.deciding.carrying import pending_type
 from cmam.domain.deciding.decision import COPY_FINISHED, Decision, asked_for, retarget, skip
 from cmam.domain.deciding.draft import Draft
@@ -24,6 +24,7 @@ from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules.levels import FIXED_STAY
 from cmam.domain.values.rules.resting import (
     ADDED_BESIDE_ORDERS,
+    AHEAD_AS_OPENED,
     AMENDED_AS_ALLOWED,
     AMENDED_BEFORE_PLACED,
     AMENDED_BY_RISK,
@@ -120,10 +121,13 @@ def decide_amended(draft: Draft, copy: Copy) -> Decision:
     if is_unplaced and draft.view.rules >= AMENDED_BEFORE_PLACED:
         return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, leader_volume=change.volume))
     is_part = copy.position is not None and draft.view.rules >= PARTS_REST
+    goes_on = copy.leader_filled and copy.goal.whole > 0 and copy.goal.terms is not None
+    if goes_on and draft.view.rules >= AHEAD_AS_OPENED:
+        return _amended_ahead(draft, copy)
     if (copy.position is not None and not is_part) or copy.leader_filled or copy.goal.terms is None:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     if is_part and copy.ended_order:
-        return _amended_ahead(change, copy)
+        return _amended_ahead(draft, copy)
     draft.is_pending, draft.copy = True, copy
     spec = draft.view.specs.get(copy.symbol)
     if spec is None:
@@ -251,17 +255,22 @@ def _amended_later(draft: Draft, copy: Copy) -> Decision:
     )
 
 
-def _amended_ahead(change: Change, copy: Copy) -> Decision:
+def _amended_ahead(draft: Draft, copy: Copy) -> Decision:
     """Nothing of our order rests any more: what it filled is held ahead, and only the size of his counts.
 
-    What is too much of it is closed, what is missing is added once his order fills.
+    What is too much of it is closed, what is missing is added as his order fills, but no more than would open now.
     """
-    if change.volume == copy.goal.leader_whole:
+    change, goal = draft.change, copy.goal
+    if change.volume == goal.leader_whole:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
-    exact = Fraction(copy.goal.whole * change.volume, copy.goal.leader_whole or change.volume or 1)
-    whole = Volume(int(exact))
-    goal = replace(retarget(copy.goal, Fraction(whole), change.volume), whole=whole, leader_whole=change.volume)
-    return Decision(verdict=Verdict.COPY, volume=whole, goal=goal)
+    whole = Volume(goal.whole * change.volume // (goal.leader_whole or change.volume or 1))
+    if whole > goal.whole and draft.view.rules >= AHEAD_AS_OPENED:
+        whole = max(goal.whole, min(whole, opened_with(draft, copy, change.volume)))
+    target, theirs = Fraction(whole), change.volume
+    if copy.leader_filled:
+        target, theirs = min(copy.target, target), goal.leader_volume
+    goal = replace(retarget(goal, target, theirs), whole=whole, leader_whole=change.volume)
+    return Decision(verdict=Verdict.COPY, volume=whole, goal=goal, working=tuple(draft.working))
 
 
 def _with_width(draft: Draft, goal: Goal) -> Goal:

@@ -9,6 +9,7 @@ import pytest
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     DayHistorySeen,
+    Event,
     ExecutionSeen,
     FlattenRequested,
     GuardInitialNamed,
@@ -28,6 +29,7 @@ from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.rules.guards import HEIGHTS_ARE_SEEN, LOCKED_WHEN_FOUND
 from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.resting import LOCKED_OUT_ORDERS
 from cmam.domain.values.trades import BalanceChange, ExecutionKind, Order, OrderType, Position
 from tests.factories import LINK, LOT, Pair, price, some_settings
 from tests.unit.domain.test_guards import Guarded, guarded
@@ -56,6 +58,32 @@ def test_a_latch_of_the_account_cancels_what_rests_for_any_link(scope: str, rule
     pair.answer()
     pair.fact(GuardTripped(link=OTHER, guard="daily_loss", reaction="close_only", scope=scope))
     assert (CommandKind.CANCEL in [intent.command.kind for intent in pair.waiting]) is is_cancelled
+
+
+@pytest.mark.parametrize("rules", [RULES, LOCKED_OUT_ORDERS - 1])
+@pytest.mark.parametrize(
+    ("lock", "guard"),
+    [
+        (GuardTripped(link=LINK, guard="daily_loss", reaction="open_only_off"), "daily_loss"),
+        (FlattenRequested(links=(LINK,)), "flatten"),
+    ],
+)
+def test_an_order_that_a_lock_has_cancelled_is_not_bought_as_its_leaders_fills(
+    lock: Event, guard: str, rules: int
+) -> None:
+    """The link is re-armed, and the order of the leader's that it had copied still rests: its copy is over for good."""
+    pair = Pair()
+    pair.fact(RulesBegan(rules=rules))
+    pair.order(limit_price=price("1.05"))
+    pair.answer()
+    pair.fact(lock)
+    pair.answer()
+    assert pair.copy.state.is_end
+    pair.fact(GuardRearmed(link=LINK, guard=guard))
+    decided = pair.order_fills()
+    is_over = rules == RULES
+    expected = (Verdict.NONE, Reason.COPY_FINISHED) if is_over else (Verdict.COPY, None)
+    assert (decided.verdict, decided.reason) == expected
 
 
 @pytest.mark.parametrize(("scope", "left"), [("account", 0), ("profile", 1)])
