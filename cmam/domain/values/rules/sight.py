@@ -302,3 +302,11 @@ SWAPS_LOOSEN_NOTHING = 18
 """A swap that shows a stop as it was before it trailed takes it not back, whatever its time says. The copy counted as
 touched, and its leader's stop was told as loosened; what was really set is told by the next look.
 """
+
+# --- 19 ---------------------------------------------------------------------------------------------------------------
+
+BARE_WORDS_TRADE_NOTHING = 19
+"""An event without its deal, whose word no schema has or that tells no order either, and that shows another volume of a
+position, is of before where no time says that it is news. Behind a snapshot that was ahead of it, a leader's position
+counted as large as it had been, and its next parts were copied once more.
+"""
