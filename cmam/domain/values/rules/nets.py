@@ -252,3 +252,9 @@ LAST_PARTS_OF_RESTS = 19
 """The last part of a share's resting order, which only the end of that tells of, is the share's also where another one
 had filled before. It was nobody's: it stayed when the leader closed, as what somebody had added beside.
 """
+
+OPENED_SINCE_ANEW = 19
+"""Of a restored log's net that was flat, and that an order has opened again for a source which the log does not know,
+what it holds beyond its shares is what those of the other side have lost meanwhile. It was nobody's: an alert told that
+somebody had added it, and no share had lost what a person had closed.
+"""

@@ -316,3 +316,9 @@ ORIGINS_OF_FILLS = 19
 tells that while the snapshot beside it is of before. It was told as an open of no order: besides the copy of the order,
 which rested on, another one was opened.
 """
+
+BARE_WORDS_TRADE_NOTHING = 19
+"""An event without its deal, whose word no schema has or that tells no order either, and that shows another volume of a
+position, is of before where no time says that it is news. Behind a snapshot that was ahead of it, a leader's position
+counted as large as it had been, and its next parts were copied once more.
+"""
