@@ -247,7 +247,8 @@ def test_start_on_a_terminal_draws_its_screen_in_a_child(
 ) -> None:
     """On a terminal `start` shows a live screen, its log goes to a private file, and Ctrl-C ends both in order.
 
-    A `status --watch` elsewhere ends too, and leaves a word in the place of its screen.
+    A `status --watch` elsewhere ends too, and leaves a word in the place of its screen. Ctrl-Z says what it means on
+    the terminal's own screen, before it stops (here no shell is there that could let it go on, and it does so at once).
     """
     person = Person(tmp_path / "home", capsys)
     file = str(ready_file(ready, tmp_path))
@@ -256,10 +257,14 @@ def test_start_on_a_terminal_draws_its_screen_in_a_child(
     with _at_terminal(person.home, "start") as terminal, _at_terminal(person.home, "status", "--watch") as other:
         terminal.until(f"{len(ready.accounts)} of {len(ready.accounts)} accounts ready")
         other.until(f"{len(ready.accounts)} of {len(ready.accounts)} accounts ready")
+        os.kill(terminal._process.pid, signal.SIGTSTP)
+        terminal.until("\x1b[?1049l")
+        terminal.until("Stopped by Ctrl-Z: nothing is copied or closed")
+        terminal.until(f"{len(ready.accounts)} of {len(ready.accounts)} accounts ready")
         os.kill(terminal._process.pid, 2)  # a kill reaches the screen only by its parent
         assert terminal.end() == 0
         assert "Ended in order." in terminal.seen
-        assert terminal.seen.index("\x1b[?1049l") < terminal.seen.index("Nothing of ours is left open.")
+        assert terminal.seen.rindex("\x1b[?1049l") < terminal.seen.index("Nothing of ours is left open.")
         assert other.end() == 0
         assert "cmam has ended; `cmam status` shows what was stored last." in other.seen
     log = person.home / "start.log"
