@@ -185,7 +185,8 @@ def test_enter_keeps_every_value(ready: ReadyInfo, tmp_path: Path, capsys: pytes
 def test_another_application_is_asked_about_first(
     ready: ReadyInfo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before accounts are locked out they are named, and no is the answer that Enter gives."""
+    """Before accounts are locked out they are named, and no is the answer that Enter gives. Blanks are no secret: the
+    earlier application's was kept for them, under the new id."""
     person = Person(tmp_path / "home", capsys)
     file = str(ready_file(ready, tmp_path))
     person.configures(ready, "--secret-file", file)
@@ -194,6 +195,9 @@ def test_another_application_is_asked_about_first(
     with _at_terminal(person.home, "api", "configure") as terminal:
         terminal.until("Client id [")
         terminal.type("1003_another")
+        terminal.until("Secret: ")
+        terminal.type("  ")
+        terminal.until("Error: expected one word without blanks")
         terminal.until("Secret: ")
         terminal.type("another-secret")
         terminal.until("Change advanced options?")
