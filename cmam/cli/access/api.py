@@ -174,9 +174,15 @@ def _ask_credentials(vault: Vault) -> Application:
     client_id = click.prompt("Client id", default=known.client_id if known else None, err=True, value_proc=_one_word)
     keeps = known is not None and known.client_id == client_id
     hint = "Secret (Enter keeps it)" if keeps else "Secret"
-    typed = click.prompt(hint, hide_input=True, default="" if keeps else None, show_default=False, err=True)
-    secret = Secret(typed.strip()) if typed.strip() else (known.client_secret if known else Secret(""))
-    return Application(client_id, secret)
+    typed = click.prompt(
+        hint,
+        hide_input=True,
+        default="" if keeps else None,
+        show_default=False,
+        err=True,
+        value_proc=lambda text: _one_word(text) if text else "",
+    )
+    return Application(client_id, Secret(typed) if typed or known is None else known.client_secret)
 
 
 def _one_word(text: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,14 +109,16 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
     accounts = {int(found) for found in answer["flattening"]}
     if not is_running:
         try:
-            state = _alone(target, accounts, whole=whole, span_s=span_s)
+            with _interruptible(target):
+                state = _alone(target, accounts, whole=whole, span_s=span_s)
         except tuple(kind for kind, _ in CODES) as unable:
             if face().as_json:
                 print_json({**answer, "done": False, "left": rows, "not_in_sight": sorted(accounts)})
             fail(f"{unable}\n{LATCHED_ONLY}", code_of(unable) or Exit.REFUSED)
         _finish(answer, state, target, whole=whole, span_s=span_s)
     elif is_waiting:
-        state = _wait_until_empty(target, accounts, whole=whole, span_s=span_s)
+        with _interruptible(target):
+            state = _wait_until_empty(target, accounts, whole=whole, span_s=span_s)
         _finish(answer, state, target, whole=whole, span_s=span_s)
     else:
         if face().as_json:
@@ -126,6 +129,18 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
         say(f"{who} closing; `cmam status` shows what is left. Nothing new opens until `cmam rearm {_words(target)}`.")
         if unheard:
             fail(f"Not all were reached. {_past(target)}")
+
+
+@contextmanager
+def _interruptible(target: Mapping[str, Any]) -> Iterator[None]:
+    """Have a Ctrl-C say what it does not take back: opens are stopped, and closes have been asked for."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Interrupted: what is left goes on closing while a cmam runs, and nothing new opens until `cmam rearm "
+            f"{_words(target)}`."
+        ) from None
 
 
 def _beside(target: Mapping[str, Any]) -> str:

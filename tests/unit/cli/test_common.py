@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from cmam.cli.face.rows import print_rows
 from cmam.cli.face.talk import UNSHOWN, counted, print_json, say
 from cmam.cli.face.verbs import Erasable, key_values
 from cmam.cli.main import Root, cli, run, show_what_can_be_shown
+from cmam.cli.sandbox import sandbox_common
 from cmam.cli.showing.screen import status_screen
 from cmam.clock import ManualClock, Micros
 from cmam.domain.operating.asking import Refusal
@@ -209,12 +210,11 @@ def test_what_is_no_pair_is_a_usage_error(pair: str) -> None:
         key_values(click.Context(click.Command("test")), click.Option(["--set"]), (pair,))
 
 
-def test_of_two_values_none_holds_in_silence() -> None:
+@pytest.mark.parametrize("read", [key_values, sandbox_common.key_values])
+def test_of_two_values_none_holds_in_silence(read: Callable[..., object]) -> None:
     """The last one did, and the answer said neither which nor that there had been two."""
     with pytest.raises(click.BadParameter, match=r"found volume\.amount twice"):
-        key_values(
-            click.Context(click.Command("test")), click.Option(["--set"]), ("volume.amount=1", "volume.amount =1")
-        )
+        read(click.Context(click.Command("test")), click.Option(["--set"]), ("volume.amount=1", "volume.amount =1"))
 
 
 def _value_options(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -368,8 +368,9 @@ def test_a_file_that_no_parser_takes_is_a_sentence(
         (["sandbox", "trade", "amend", "1", "--slippage", "9" * 25], "--slippage"),
         (["sandbox", "--port", "x"], "expected a whole number in the range 0<=x<=65535, found 'x'"),
         (["replay", "--speed", "fast"], "expected a number in the range x>=0, found 'fast'"),
+        (["replay", "--speed", "1e-12"], "expected --speed 0, or one from 0.015625 to 65536; found 1e-12"),
     ],
-    ids=["speed", "play", "slippage", "port", "pace"],
+    ids=["speed", "play", "slippage", "port", "pace", "slow"],
 )
 def test_a_number_that_nothing_can_go_by_is_a_usage_error(
     words: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
