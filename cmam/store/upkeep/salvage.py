@@ -79,8 +79,10 @@ class Salvaged:
 def salvage(home: Path, path: Path) -> Salvaged:
     """Copy what is good of a home's log to `path`; raises StoreBroken where not even its beginning can be read."""
     source = home / database.FILE_NAME
-    if path.exists():
-        raise StoreUnavailable(f"Expected a name that is free to write to, found the file {path}.")
+    beside = path.with_name(path.name + LEFT_OUT)
+    taken = next((one for one in (path, beside) if one.exists()), None)
+    if taken is not None:
+        raise StoreUnavailable(f"Expected a name that is free to write to, found the file {taken}.")
     with _readable(source), _openable(source, path) as whole, closing(EventLog.damaged(whole, home / ARCHIVE)) as log:
         begins = sum(part.position() for part in log.parts[-2:-1]) + 1  # what was archived stays where it is
         first_bad, end, why = _first_bad(log)
@@ -91,7 +93,7 @@ def salvage(home: Path, path: Path) -> Salvaged:
                 raise StoreBroken(f"Nothing can be copied out of {source}: {why}")
         left_out: Counter[str] = Counter()
         if (first := next(rest, None)) is not None:
-            with new_file(path.with_name(path.name + LEFT_OUT)) as fresh:
+            with new_file(beside) as fresh:
                 left_out = _keep(fresh, chain([first], rest))
     forgotten: Counter[str] = Counter()
     for topic, times in left_out.items():

@@ -218,10 +218,12 @@ def test_a_store_that_was_cut_off_gives_what_is_left_of_it(tmp_path: Path) -> No
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
-    """A salvage never takes the place of a file that is there."""
+    """A salvage never takes the place of a file that is there, nor of what an earlier one has left out."""
     _store(tmp_path)
-    with pytest.raises(StoreUnavailable, match="free to write"):
-        salvage(tmp_path, tmp_path / "events.db")
+    (tmp_path / f"good.db{LEFT_OUT}").write_text("what could be read behind the first bad record\n")
+    for name in ("events.db", "good.db"):
+        with pytest.raises(StoreUnavailable, match="free to write"):
+            salvage(tmp_path, tmp_path / name)
 
 
 def test_every_command_that_would_rest_on_a_damaged_end_is_refused(
