@@ -78,6 +78,8 @@ class _Reader:
                         f"feeds.{feed.name}: expected a feed with a price of its own in 'cross', found {other!r}"
                     )
         users = tuple(User(row.text("name"), row.number("id", least=1)) for row in self._top.rows("users", needed=True))
+        _unique("users (name)", [user.name for user in users])
+        _unique("users (id)", [user.id for user in users])
         account_rows = self._top.rows("accounts", needed=True)
         currencies = {row.text("currency") for row in account_rows}
         brokers = tuple(self._broker(row, currencies) for row in self._top.rows("brokers", needed=True))

@@ -99,6 +99,11 @@ def test_a_small_world_takes_its_defaults() -> None:
             "Z",
         ),
         ('[[users]]\nname = "ann"\nid = 1', "users = []", "users"),
+        (
+            'name = "ann"\nid = 1',
+            'name = "ann"\nid = 1\n[[users]]\nname = "eve"\nid = 1',
+            "users .id.: .* found 1 twice",
+        ),
         ('currency = "USD"', 'currency = "USD"\nlevrage = 500', r"^accounts\[0\]: .*such as leverage.*'levrage'"),
         ("id = 1 }]", "id = 1, comission = '3' }]", r"^brokers\[0\].symbols\[0\]: .*such as commission"),
         ("[feeds]", "[[acounts]]\n[feeds]", "^expected a key such as accounts.*; found 'acounts': there are accounts"),
