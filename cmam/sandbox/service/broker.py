@@ -53,6 +53,8 @@ class Broker:
         self.world = world
         self.switches = switches
         self.faults = Faults(seed)
+        self.turn = -1
+        """How much of what is due one call does at most, so that whoever is late stays answerable; -1 is all of it."""
         self.grants = Grants(world, switches, seed=seed, now_us=now_us)
         self._stats = Stats()
         self.floor = Floor(
@@ -229,14 +231,19 @@ class Broker:
         return tick if timer is None else min(timer, tick)
 
     def _advance(self, now_us: int) -> None:
-        """Let time pass up to `now_us`, one due thing after the other in the order of their moments."""
+        """Let time pass up to `now_us`, one due thing after the other in the order of their moments; no further than a
+        turn goes: what is asked in between is asked at the moment that was reached."""
         floor = self.floor
         market = floor.market
+        left = self.turn
         while True:
             timer, tick = floor.next_timer_us(), market.next_us()
             due = tick if timer is None else min(timer, tick)
             if due > now_us:
                 break
+            if left == 0:
+                return
+            left -= 1
             floor.now_us = max(floor.now_us, due)
             self._guarded(floor.run_next_timer if timer is not None and timer <= tick else self._tick)
         floor.now_us = max(floor.now_us, now_us)

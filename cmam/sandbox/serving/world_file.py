@@ -33,6 +33,8 @@ from cmam.sandbox.world import (
 )
 
 WEEK_S = 604_800
+INT32_MAX = 2**31 - 1
+"""The most that the wire has room for where it counts in 32 bits."""
 DIGITS_MAX = 5
 """Spots travel in 1/100000, so a symbol with more decimals could not be quoted."""
 ACCOUNT_KINDS = ("hedged", "netted", "spread_betting")
@@ -78,6 +80,8 @@ class _Reader:
                         f"feeds.{feed.name}: expected a feed with a price of its own in 'cross', found {other!r}"
                     )
         users = tuple(User(row.text("name"), row.number("id", least=1)) for row in self._top.rows("users", needed=True))
+        _unique("users (name)", [user.name for user in users])
+        _unique("users (id)", [user.id for user in users])
         account_rows = self._top.rows("accounts", needed=True)
         currencies = {row.text("currency") for row in account_rows}
         brokers = tuple(self._broker(row, currencies) for row in self._top.rows("brokers", needed=True))
@@ -166,7 +170,8 @@ class _Reader:
 
     def _leverage(self, row: Table) -> tuple[int, tuple[tuple[int, int], ...]]:
         tiers = tuple(
-            (tier.number("volume"), tier.number("leverage", least=1)) for tier in row.rows("tiers", needed=True)
+            (tier.number("volume"), tier.number("leverage", least=1, most=INT32_MAX))
+            for tier in row.rows("tiers", needed=True)
         )
         return row.number("id", least=1), tiers
 
@@ -197,7 +202,7 @@ class _Reader:
             max_volume=maximum,
             step_volume=step,
             max_exposure=row.number("max_exposure", 0),
-            spread_markup=row.number("spread_markup", 0),
+            spread_markup=row.number("spread_markup", 0, most=INT32_MAX),
             commission_type=commission,
             commission_rate=row.fixed(
                 "commission", 10**5 if commission is CommissionType.PERCENTAGE_OF_VALUE else 10**8, "0"
@@ -205,13 +210,13 @@ class _Reader:
             min_commission=row.fixed("min_commission", 10**8, "0"),
             min_commission_asset=row.text("min_commission_asset", "USD"),
             min_commission_in_quote=row.flag("min_commission_in_quote", False),
-            conversion_fee_rate=row.number("conversion_fee_rate", 0),
+            conversion_fee_rate=row.number("conversion_fee_rate", 0, most=INT32_MAX),
             swap_type=row.member("swap_type", SwapType, SwapType.PIPS),
             swap_long=row.decimal("swap_long", "0"),
             swap_short=row.decimal("swap_short", "0"),
             swap_triple_day=row.choice("swap_triple_day", DAYS, "wednesday"),
             swap_time_min=row.number("swap_time_min", 1259, most=1439),
-            swap_period_h=row.number("swap_period_h", 24, least=1),
+            swap_period_h=row.number("swap_period_h", 24, least=1, most=INT32_MAX),
             swap_at_weekends=row.flag("swap_at_weekends", False),
             schedule=_schedule(row),
             zone=zone,
@@ -222,9 +227,9 @@ class _Reader:
             short_selling=row.flag("short_selling", True),
             guaranteed=row.flag("guaranteed", False),
             guaranteed_charge=row.number("guaranteed_charge", 0),
-            sl_distance=row.number("sl_distance", 0),
-            tp_distance=row.number("tp_distance", 0),
-            gsl_distance=row.number("gsl_distance", 0),
+            sl_distance=row.number("sl_distance", 0, most=INT32_MAX),
+            tp_distance=row.number("tp_distance", 0, most=INT32_MAX),
+            gsl_distance=row.number("gsl_distance", 0, most=INT32_MAX),
             distance_in_percent=row.flag("distance_in_percent", False),
             leverage_id=row.number("leverage_id", 0),
             units=row.text("units", feed.base),
@@ -241,7 +246,7 @@ class _Reader:
             raise WorldError(f"{row.where}: expected one of the users of this world for 'owner', found {owner!r}")
         currency = row.text("currency")
         digits = row.number("money_digits", CURRENCY_DIGITS.get(currency, 2), most=8)
-        leverage = row.number("leverage", 100, least=1)
+        leverage = row.number("leverage", 100, least=1, most=INT32_MAX // 100)
         return Account(
             ctid=row.number("ctid", least=1),
             login=row.number("login", least=1),
@@ -253,7 +258,7 @@ class _Reader:
             money_digits=digits,
             live=row.flag("live", False),
             leverage_cents=leverage * 100,
-            max_leverage=row.number("max_leverage", leverage, least=1),
+            max_leverage=row.number("max_leverage", leverage, least=1, most=INT32_MAX),
             access=row.member("access", AccessRights, AccessRights.FULL_ACCESS),
             swap_free=row.flag("swap_free", False),
             margin_type=row.choice("margin_type", MARGIN_TYPES, "sum"),

@@ -292,6 +292,8 @@ def test_a_redirect_address_with_a_query_keeps_it() -> None:
         ("http://127.0.0.1/callback", True),
         ("http://127.0.0.1:8123/callback", True),
         ("http://127.0.0.1:8123/other", False),
+        ("http://127.0.0.1:8123/callback\n", False),
+        ("http://127.0.0.1:8123/call\tback", False),
         ("https://127.0.0.1:8123/callback", False),
         ("http://user@127.0.0.1:8123/callback", False),
         ("http://127.0.0.1.evil.test:80/callback", False),
