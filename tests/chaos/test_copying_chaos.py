@@ -1,12 +1,11 @@
 """Seed → trades and faults → history → checkers: whatever breaks, nothing is copied twice, lost, or left unexplained.
 
 A failing seed is replayed with `CHAOS_SEED=n`, more are tried with `CHAOS_SEEDS=12-400`; each run prints what it
-drew. Seeds that once failed stay in `ONCE_FAILED` with a sentence.
+drew.
 """
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 
@@ -16,22 +15,15 @@ from cmam.domain.events import ChangeDecided, CopyFinished, IntentRecorded
 from cmam.domain.values.ids import position_source
 from cmam.domain.values.reasons import Verdict
 from cmam.store.past.replay import verify
+from tests.chaos.seeds import seeds
 from tests.person import LEADER
 from tests.whole import SAME_BROKER, Whole
 
 LOT = 10_000_000
 ROUNDS = 12
-ONCE_FAILED: tuple[int, ...] = ()
 
 
-def _seeds() -> list[int]:
-    if "CHAOS_SEED" in os.environ:
-        return [int(os.environ["CHAOS_SEED"])]
-    first, _, last = os.environ.get("CHAOS_SEEDS", "0-11").partition("-")
-    return [*range(int(first), int(last) + 1), *ONCE_FAILED]
-
-
-SEEDS = _seeds()
+SEEDS = seeds("0-11")
 
 FAULTS = (
     ("cut-before", {"count": "1"}),

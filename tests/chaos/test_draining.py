@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 
@@ -13,6 +12,7 @@ import pytest
 
 from cmam.domain.events import ChangeDecided
 from tests.chaos import checks
+from tests.chaos.seeds import seeds
 from tests.person import LEADER
 from tests.whole import SAME_BROKER, Whole
 
@@ -29,14 +29,7 @@ ONCE_FAILED: tuple[int, ...] = (
 )
 
 
-def _seeds() -> list[int]:
-    if "CHAOS_SEED" in os.environ:
-        return [int(os.environ["CHAOS_SEED"])]
-    first, _, last = os.environ.get("CHAOS_SEEDS", "0-15").partition("-")
-    return [*range(int(first), int(last) + 1), *ONCE_FAILED]
-
-
-@pytest.mark.parametrize("seed", _seeds())
+@pytest.mark.parametrize("seed", seeds("0-15", *ONCE_FAILED))
 def test_an_end_in_the_middle_of_a_burst_loses_nothing(seed: int) -> None:
     """Whatever thread is starved: what came before, during and after the end is copied by the next start, each once."""
     chance = random.Random(seed)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import random
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from cmam.actors import messages as m
 from tests.chaos import checks, workload
+from tests.chaos.seeds import seeds
 from tests.whole import ALPHA_TOO, NETTED, SAME_BROKER, Whole
 
 ROUNDS = 16
@@ -29,13 +29,6 @@ WORLDS: tuple[Callable[[int], Whole], ...] = (
     lambda seed: Whole(seed, followers=(NETTED,)),
     lambda seed: Whole(seed, leader=NETTED, followers=(SAME_BROKER,)),
 )
-
-
-def _seeds() -> list[int]:
-    if "CHAOS_SEED" in os.environ:
-        return [int(os.environ["CHAOS_SEED"])]
-    first, _, last = os.environ.get("CHAOS_SEEDS", "0-7").partition("-")
-    return [*range(int(first), int(last) + 1)]
 
 
 class Demon:
@@ -67,7 +60,7 @@ class Demon:
         self._whole.stepper.after(self._chance.randrange(LATE_US), name, message)
 
 
-@pytest.mark.parametrize("seed", _seeds())
+@pytest.mark.parametrize("seed", seeds("0-7"))
 def test_reports_twice_late_and_in_no_order(seed: int, caplog: pytest.LogCaptureFixture) -> None:
     """Nothing is copied twice, nothing stays open whose source is gone, volumes and levels are right in the end."""
     caplog.set_level(logging.DEBUG, "cmam")

@@ -7,12 +7,11 @@ found is also held by a test of its own, named beside it.
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from tests.chaos.oddities import WORLDS
 from tests.chaos.run import run_seed
+from tests.chaos.seeds import REPLAYED, seeds
 
 ONCE_FAILED: tuple[int, ...] = (
     33,  # a share of a net that was still being filled counted as a residue, and another gave it up (test_netting)
@@ -63,25 +62,18 @@ ONCE_FAILED_BY_POLICY: tuple[tuple[int, bool], ...] = (
 
 
 def _policy_seeds() -> list[tuple[int, bool]]:
-    if "CHAOS_SEED" in os.environ:
-        return [(int(os.environ["CHAOS_SEED"]), holds) for holds in (False, True)]
+    if REPLAYED:
+        return [(seed, holds) for seed in REPLAYED for holds in (False, True)]
     return [*((seed, seed % 2 == 1) for seed in range(6)), *ONCE_FAILED_BY_POLICY]
 
 
-def _seeds() -> list[int]:
-    if "CHAOS_SEED" in os.environ:
-        return [int(os.environ["CHAOS_SEED"])]
-    first, _, last = os.environ.get("CHAOS_SEEDS", "0-15").partition("-")
-    return [*range(int(first), int(last) + 1), *ONCE_FAILED]
-
-
-@pytest.mark.parametrize("seed", _seeds())
+@pytest.mark.parametrize("seed", seeds("0-15", *ONCE_FAILED))
 def test_whatever_happens_all_checks_hold(seed: int) -> None:
     """After any mix of trades, people, faults, deaths and crashes, a quiet end finds everything in its place."""
     run_seed(seed)
 
 
-@pytest.mark.parametrize("seed", [*range(10), *ONCE_FAILED_HOLDING])
+@pytest.mark.parametrize("seed", REPLAYED or [*range(10), *ONCE_FAILED_HOLDING])
 def test_where_people_hold_on_and_move_levels_all_checks_hold(seed: int) -> None:
     """Many copies stand at the end of these: each with its leader's levels, and touched by nobody who was not there."""
     run_seed(seed, holds=True)
@@ -94,7 +86,7 @@ def test_under_policies_of_all_kinds_all_checks_hold(seed: int, holds: bool) -> 
     run_seed(seed, holds=holds, rules=True)
 
 
-@pytest.mark.parametrize("seed", [int(os.environ["CHAOS_SEED"])] if "CHAOS_SEED" in os.environ else range(len(WORLDS)))
+@pytest.mark.parametrize("seed", REPLAYED or range(len(WORLDS)))
 def test_in_odd_worlds_all_checks_hold(seed: int) -> None:
     """Each odd world once: nets that follow nets, chains by a net, yen, gold and crypto, haste and panics, before
     brokers that refuse with any code at any request, answer half a minute late, and take rights away."""

@@ -91,6 +91,20 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
+def test_each_exception_to_a_rule_has_its_reason_beside_it(root: Path) -> None:
+    """Whoever reads a rule that is switched off need not guess."""
+    excused = re.compile(r"# (?:noqa: [A-Z0-9, ]+|type: ignore\[[a-z, -]+\])(?: - |  # )\S")
+    lines = {
+        f"{path.relative_to(root)}:{number}": line
+        for folder in ("cmam", "scripts")
+        for path in _trees(root / folder)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if "# noqa" in line or "# type: ignore" in line
+    }
+    assert lines
+    assert [place for place, line in lines.items() if not excused.search(line)] == []
+
+
 def test_no_actor_hides_a_method_of_its_base() -> None:
     """A method called `_stop` once hid Pykka's own: that actor never ended, and with it the process."""
     meant = {"__init__", "on_receive", "on_start", "on_stop", "on_failure"}

@@ -247,11 +247,11 @@ def _turn(actor: Any, envelope: Any) -> None:
         actor._handle_receive(envelope.message)
         if envelope.reply_to is not None:
             envelope.reply_to.set(None)
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001 - as Pykka has it
         actor._handle_failure(*sys.exc_info())
         try:
             actor.on_failure(*sys.exc_info())
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001 - as Pykka has it
             actor._handle_failure(*sys.exc_info())
 
 

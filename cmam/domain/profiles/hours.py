@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cmam.domain.profiles.policy import Policy
 from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.rules.opens import CLOCK_CHANGES, CLOCK_TURNS
 
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_US = 86_400_000_000
 DAYS_AHEAD = 9
 """A week and the days at its ends: within them every window of a week has ended once."""
