@@ -186,7 +186,7 @@ def test_another_application_is_asked_about_first(
     ready: ReadyInfo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before accounts are locked out they are named, and no is the answer that Enter gives. Blanks are no secret: the
-    earlier application's was kept for them, under the new id."""
+    earlier application's was kept for them, under the new id. Nor is one that an arrow key was pressed in."""
     person = Person(tmp_path / "home", capsys)
     file = str(ready_file(ready, tmp_path))
     person.configures(ready, "--secret-file", file)
@@ -196,9 +196,10 @@ def test_another_application_is_asked_about_first(
         terminal.until("Client id [")
         terminal.type("1003_another")
         terminal.until("Secret: ")
-        terminal.type("  ")
-        terminal.until("Error: expected one word without blanks")
-        terminal.until("Secret: ")
+        for wrong in ("  ", "an\x1b[Dother-secret"):
+            terminal.type(wrong)
+            terminal.until("Error: expected one word without blanks")
+            terminal.until("Secret: ")
         terminal.type("another-secret")
         terminal.until("Change advanced options?")
         terminal.type("")
