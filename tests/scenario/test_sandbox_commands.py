@@ -102,6 +102,18 @@ def test_the_screen_names_what_a_client_needs_and_no_secret(tmp_path: Path) -> N
     assert document["accounts"][0]["access_token"] not in shown
 
 
+@pytest.mark.parametrize("stands", ["a file of mine\n", '{"host": "127.0.0.1"}', "time,symbol,bid,ask\n"])
+def test_a_ready_file_takes_no_other_files_place(tmp_path: Path, stands: str) -> None:
+    """It was written over, and taken away at the end: `--ready-file ticks.csv` cost the ticks."""
+    file = tmp_path / "mine"
+    file.write_text(stands)
+    result = CliRunner().invoke(sandbox, ["--home", str(tmp_path / "home"), "--ready-file", str(file)])
+    assert result.exit_code == 2
+    assert "is something else than the ready file of an earlier sandbox" in result.output
+    assert file.read_text() == stands
+    assert not (tmp_path / "home").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
