@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cmam.cli.sandbox.sandbox import sandbox
@@ -304,6 +304,7 @@ def test_all_faults_of_a_csv_are_named_together() -> None:
         st.lists(st.sampled_from(["", "buy", "close", "a", "1", "1e999999999", "-1", "²", "NaN", '"', "yes"]))
     ).map(lambda rows: "\n".join(["action,ref,symbol,lots,at,slippage,trailing,sl", *map(",".join, rows)]))
 )
+@example("0\x0c0")
 def test_any_text_is_rows_or_a_sentence_with_lines(text: str) -> None:
     """Whatever a file holds, it is read or refused; nothing else is raised, and nothing takes long."""
     try:
