@@ -275,3 +275,18 @@ def test_start_on_a_terminal_draws_its_screen_in_a_child(
     log = person.home / "start.log"
     assert "connection:demo-1 is up" in log.read_text()
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_left_open_begins_on_a_line_of_its_own(
+    ready: ReadyInfo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Behind the `^C` of a terminal the first sentence was two characters too long for it, and broke in a word."""
+    person = Person(tmp_path / "home", capsys)
+    file = str(ready_file(ready, tmp_path))
+    person.configures(ready, "--secret-file", file)
+    person.types("account", "add", "--token-file", file)
+    with _at_terminal(person.home, "start", "--plain") as terminal:
+        terminal.until("Ctrl-C ends it in order")
+        os.kill(terminal._process.pid, signal.SIGINT)
+        assert terminal.end() == 0
+    assert "\r\n\r\nNothing of ours is left open." in terminal.seen
