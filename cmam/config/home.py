@@ -145,7 +145,7 @@ def choose_home(option: str | None, environment: Mapping[str, str]) -> Home:
             root = Path(named).expanduser().absolute()
         except RuntimeError:  # how pathlib says that it knows no such user
             raise HomeRefused(f"Expected a folder, found {named!r}, and no user of that name.") from None
-        if os.path.isfile(root):
+        if os.path.exists(root) and not os.path.isdir(root):
             raise HomeRefused(f"Expected a folder, found the file {root}. Name another with --home or CMAM_HOME.")
         return _open_to_us(Home(root))
     try:

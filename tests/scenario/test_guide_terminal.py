@@ -186,7 +186,7 @@ def test_another_application_is_asked_about_first(
     ready: ReadyInfo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before accounts are locked out they are named, and no is the answer that Enter gives. Blanks are no secret: the
-    earlier application's was kept for them, under the new id."""
+    earlier application's was kept for them, under the new id. Nor is one that an arrow key was pressed in."""
     person = Person(tmp_path / "home", capsys)
     file = str(ready_file(ready, tmp_path))
     person.configures(ready, "--secret-file", file)
@@ -196,9 +196,10 @@ def test_another_application_is_asked_about_first(
         terminal.until("Client id [")
         terminal.type("1003_another")
         terminal.until("Secret: ")
-        terminal.type("  ")
-        terminal.until("Error: expected one word without blanks")
-        terminal.until("Secret: ")
+        for wrong in ("  ", "an\x1b[Dother-secret"):
+            terminal.type(wrong)
+            terminal.until("Error: expected one word without blanks")
+            terminal.until("Secret: ")
         terminal.type("another-secret")
         terminal.until("Change advanced options?")
         terminal.type("")
@@ -274,3 +275,18 @@ def test_start_on_a_terminal_draws_its_screen_in_a_child(
     log = person.home / "start.log"
     assert "connection:demo-1 is up" in log.read_text()
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_left_open_begins_on_a_line_of_its_own(
+    ready: ReadyInfo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Behind the `^C` of a terminal the first sentence was two characters too long for it, and broke in a word."""
+    person = Person(tmp_path / "home", capsys)
+    file = str(ready_file(ready, tmp_path))
+    person.configures(ready, "--secret-file", file)
+    person.types("account", "add", "--token-file", file)
+    with _at_terminal(person.home, "start", "--plain") as terminal:
+        terminal.until("Ctrl-C ends it in order")
+        os.kill(terminal._process.pid, signal.SIGINT)
+        assert terminal.end() == 0
+    assert "\r\n\r\nNothing of ours is left open." in terminal.seen

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cmam.cli.sandbox.sandbox import CONNECTIONS_MAX, sandbox
@@ -102,6 +102,18 @@ def test_the_screen_names_what_a_client_needs_and_no_secret(tmp_path: Path) -> N
     assert str(document["accounts"][0]["ctid"]) in shown
     assert document["client_secret"] not in shown
     assert document["accounts"][0]["access_token"] not in shown
+
+
+@pytest.mark.parametrize("stands", ["a file of mine\n", '{"host": "127.0.0.1"}', "time,symbol,bid,ask\n"])
+def test_a_ready_file_takes_no_other_files_place(tmp_path: Path, stands: str) -> None:
+    """It was written over, and taken away at the end: `--ready-file ticks.csv` cost the ticks."""
+    file = tmp_path / "mine"
+    file.write_text(stands)
+    result = CliRunner().invoke(sandbox, ["--home", str(tmp_path / "home"), "--ready-file", str(file)])
+    assert result.exit_code == 2
+    assert "is something else than the ready file of an earlier sandbox" in result.output
+    assert file.read_text() == stands
+    assert not (tmp_path / "home").exists()
 
 
 @pytest.mark.parametrize(
@@ -317,6 +329,7 @@ def test_all_faults_of_a_csv_are_named_together() -> None:
         st.lists(st.sampled_from(["", "buy", "close", "a", "1", "1e999999999", "-1", "²", "NaN", '"', "yes"]))
     ).map(lambda rows: "\n".join(["action,ref,symbol,lots,at,slippage,trailing,sl", *map(",".join, rows)]))
 )
+@example("0\x0c0")
 def test_any_text_is_rows_or_a_sentence_with_lines(text: str) -> None:
     """Whatever a file holds, it is read or refused; nothing else is raised, and nothing takes long."""
     try:

@@ -186,7 +186,7 @@ def _ask_credentials(vault: Vault) -> Application:
 
 
 def _one_word(text: str) -> str:
-    if not text.strip() or len(text.split()) != 1:
+    if len(text.split()) != 1 or not text.strip().isprintable():  # the keys that move a cursor leave signs behind
         raise click.UsageError("expected one word without blanks, as it stands on the page")
     return text.strip()
 

@@ -201,6 +201,8 @@ def _noted_value(key: str, value: str | int, data: Mapping[str, Any], money_digi
 
     if key.endswith("_us"):
         return f"{key.removesuffix('_us')} {iso(int(value))}"
+    if value is True:
+        return key.replace("_", " ")
     is_money = key in DAY_MONEY or (key in ("value", "limit") and data.get("guard") in BY_EQUITY)
     return f"{key} {decimal_text(int(value), money_digits) if is_money else value}"
 

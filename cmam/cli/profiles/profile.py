@@ -57,6 +57,8 @@ def create(
     from cmam import office
 
     wanted = leader or master
+    if leader is not None and master is not None:
+        raise click.UsageError("say --leader or --master, not both: a profile has one leader.")
     if wanted is None:
         raise click.UsageError("say who leads: --leader ID.")
     if not followers + slaves:

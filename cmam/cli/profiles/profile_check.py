@@ -12,12 +12,13 @@ import click
 
 from cmam.cli.face.exits import Exit, fail
 from cmam.cli.face.rows import console, new_table, print_rows
-from cmam.cli.face.talk import print_json, say
+from cmam.cli.face.talk import counted, print_json, say
 from cmam.cli.face.verbs import Verb, WholeRange, face
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
 
+    from cmam.cli.face.tables import LegibleTable
     from cmam.clock import Clock
     from cmam.config.home import Home
     from cmam.domain.belief.view import AccountView
@@ -294,21 +295,7 @@ def _trade_document(one: Judged) -> dict[str, Any]:
 
 def _print(document: Mapping[str, Any], report: Mapping[str, Any]) -> None:
     out = console()
-    title = f"{document['profile']}: {document['leader_name']} → {report['follower_name']}"
-    table = new_table(f"{title}, one lot and one pip in {report['currency'] or 'its currency'}")
-    headings = ["symbol", "follower's", "lot size", "digits", "step", "minimum", "one lot", "one pip"]
-    if has_remarks := any(one["remarks"] for one in report["symbols"]):
-        headings.append("remarks")
-    for heading in headings:
-        justify: JustifyMethod = "left" if heading in ("symbol", "follower's", "remarks") else "right"
-        table.add_column(heading, justify=justify, overflow="fold")
-    for one in report["symbols"]:
-        mine, theirs = _short(one["leader"] or {}), _short(one["follower"] or {})
-        both = [_both(mine.get(key), theirs.get(key)) for key in ("lot_size", "digits", "step", "min")]
-        both += [_both(mine.get(key), theirs.get(key), always=True) for key in ("lot_worth", "pip_worth")]
-        mapped = f"{one['follower_symbol']} ({one['how']})" if one["follower_symbol"] else f"– {one['why']}"
-        table.add_row(one["symbol"], mapped, *both, *["\n".join(one["remarks"])] * has_remarks)
-    out.print(table)
+    out.print(pairs_table(document, report, out.width))
     if report["unmapped"]:
         say(f"Not copied for want of a symbol: {', '.join(report['unmapped'])}. `cmam profile symbols` maps them.")
     if report["unknown_symbols"]:
@@ -324,6 +311,34 @@ def _print(document: Mapping[str, Any], report: Mapping[str, Any]) -> None:
     _print_trades(report["trades"], is_live=document["leader"] in live)
     _print_findings(out, report["findings"])
     _print_repairs(out, report["repairs"], is_live={document["leader"], report["follower"]} <= live)
+
+
+def pairs_table(document: Mapping[str, Any], report: Mapping[str, Any], width: int) -> LegibleTable:
+    """The symbols side by side; on a narrow screen what differs stands one above the other, if it fits so."""
+    table = _pairs(document, report, is_narrow=False)
+    if not table.fits(width) and (narrow := _pairs(document, report, is_narrow=True)).fits(width):
+        return narrow
+    return table
+
+
+def _pairs(document: Mapping[str, Any], report: Mapping[str, Any], *, is_narrow: bool) -> LegibleTable:
+    title = f"{document['profile']}: {document['leader_name']} → {report['follower_name']}"
+    title += f", one lot and one pip in {report['currency'] or 'its currency'}"
+    table = new_table(f"{title}; above the leader's, below the follower's" if is_narrow else title)
+    apart = "\n" if is_narrow else " | "
+    headings = ["symbol", "follower's", "lot size", "digits", "step", "minimum", "one lot", "one pip"]
+    if has_remarks := any(one["remarks"] for one in report["symbols"]):
+        headings.append("remarks")
+    for heading in headings:
+        justify: JustifyMethod = "left" if heading in ("symbol", "follower's", "remarks") else "right"
+        table.add_column(heading, justify=justify, overflow="fold")
+    for one in report["symbols"]:
+        mine, theirs = _short(one["leader"] or {}), _short(one["follower"] or {})
+        both = [_both(mine.get(key), theirs.get(key), apart) for key in ("lot_size", "digits", "step", "min")]
+        both += [_both(mine.get(key), theirs.get(key), apart, always=True) for key in ("lot_worth", "pip_worth")]
+        mapped = f"{one['follower_symbol']} ({one['how']})" if one["follower_symbol"] else f"– {one['why']}"
+        table.add_row(one["symbol"], mapped, *both, *["\n".join(one["remarks"])] * has_remarks)
+    return table
 
 
 def sunk_guard(one: Mapping[str, Any]) -> str:
@@ -353,13 +368,13 @@ def _short(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, **worths, "lot_worth": lot if lot is None else f"{Decimal(lot):.2f}"}
 
 
-def _both(mine: Any, theirs: Any, *, always: bool = False) -> str:
+def _both(mine: Any, theirs: Any, apart: str, *, always: bool = False) -> str:
     """What is the same once, what differs side by side."""
     if theirs is None:
         return str(mine if mine is not None else "–")
     if mine == theirs and not always:
         return str(mine)
-    return f"{mine if mine is not None else '–'} | {theirs}"
+    return f"{mine if mine is not None else '–'}{apart}{theirs}"
 
 
 def _print_trades(trades: Iterable[Mapping[str, Any]], *, is_live: bool) -> None:
@@ -369,7 +384,8 @@ def _print_trades(trades: Iterable[Mapping[str, Any]], *, is_live: bool) -> None
         said = "shows no trade to judge" if is_live else "could not be read: no trade of it is judged"
         say(f"The leader's recent history {said}.")
         return
-    say(f"{len(found) - len(missed)} of the leader's {len(found)} recent trades could be copied as things stand.")
+    recent = counted(len(found), "recent trade")
+    say(f"{len(found) - len(missed)} of the leader's {recent} could be copied as things stand.")
     if not missed:
         return
     lines = [

@@ -10,6 +10,7 @@ import click
 
 from cmam.cli.face.exits import Exit
 from cmam.cli.face.rows import console
+from cmam.cli.face.talk import counted as told
 from cmam.cli.face.talk import is_screen, print_json, say, show
 from cmam.cli.face.verbs import FiniteRange, Verb, face
 from cmam.cli.replaying.replay_span import end_place, extent, place, refuse_impossible, refuse_turned
@@ -152,10 +153,8 @@ def _verify(log: EventLog, end: str | None) -> None:
         print_json(document)
     else:
         word = "identical" if result.is_identical else "DIFFERENT"
-        show(
-            f"replay: {word} ({result.decisions} decisions and {result.derived} derived records computed again from "
-            f"{result.records} records)"
-        )
+        again = f"{told(result.decisions, 'decision')} and {told(result.derived, 'derived record')} computed again"
+        show(f"replay: {word} ({again} from {told(result.records, 'record')})")
         for found in result.differences[:5]:
             show(f"{found}\n  recorded {found.recorded}\n  computed {found.computed}")
         left = len(result.differences) - 5 + result.more_differences

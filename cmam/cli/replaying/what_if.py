@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from cmam.cli.face.exits import Exit, fail
 from cmam.cli.face.rows import console, new_table
-from cmam.cli.face.talk import print_json, say
+from cmam.cli.face.talk import counted, print_json, say, show
 from cmam.cli.face.verbs import face
 
 if TYPE_CHECKING:
@@ -83,9 +81,9 @@ def _print(found: Mapping[str, Any]) -> None:
     rows = found["differences"]
     days = f"{_moment(found['from'])} to {_moment(found['until'])}"
     if found["equal"]:
-        click.echo(f"No difference: all {found['trades']} trades from {days} come out as they did.")
+        show(f"No difference: {counted(found['trades'], 'trade')} from {days}, and each comes out as it did.")
         return
-    click.echo(f"{len(rows)} of {found['trades']} trades from {days} come out otherwise.")
+    show(f"{len(rows)} of {counted(found['trades'], 'trade')} from {days} come{'s' * (len(rows) == 1)} out otherwise.")
     is_one_day = str(found["from"])[:10] == str(found["until"])[:10]
     console().print(_trades(rows[:ROWS_MAX], is_one_day=is_one_day))
     if len(rows) > ROWS_MAX:

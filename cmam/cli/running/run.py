@@ -22,6 +22,7 @@ from cmam.cli.face.talk import (
     give_way,
     heed_ctrl_z,
     in_a_line,
+    is_interactive,
     is_orphaned,
     is_screen,
     legible,
@@ -142,6 +143,8 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
             )
         left.append("Ended in order." if code == 0 else "Ended by a fault; the log above says which.")
     finally:
+        if stop.is_open and not is_live and is_interactive():
+            lines.say("")  # the terminal has echoed `^C` where the cursor stood
         try:
             left[:0] = _end_all(beside)
         finally:

@@ -18,7 +18,7 @@ import click
 
 from cmam.cli.face.rows import console, new_table
 from cmam.cli.face.talk import ENDS_WITH_STDIN, STDIN, say
-from cmam.cli.face.verbs import HELP, Noun, WholeRange, face
+from cmam.cli.face.verbs import HELP, Noun, WholeRange, face, spare_others
 from cmam.cli.sandbox.sandbox_admin import fault, stats
 from cmam.cli.sandbox.sandbox_common import FILE, PORT, SPEED, key_values, one_sentence
 from cmam.cli.sandbox.sandbox_trade import trade
@@ -148,12 +148,27 @@ def _options(given: Mapping[str, Any]) -> SandboxOptions:
     named = [given[name] for name in ("port", "json_port", "oauth_port", "live_port") if given[name]]
     if len(set(named)) < len(named):
         raise click.UsageError(f"expected different ports, found {', '.join(map(str, named))}.")
-    home = face().home
+    home, ready_file = face().home, given["ready_file"]
+    if ready_file is not None:  # it is written over, and taken away at the end
+        spare_others(ready_file, lambda: _is_ready_file(ready_file), "the ready file of an earlier sandbox")
     try:
         home.prepare()
     except HomeRefused as error:
         raise click.UsageError(str(error)) from None
     return SandboxOptions(home=home.root, **given)
+
+
+def _is_ready_file(file: Path) -> bool:
+    """Whether a file is empty, or one that a sandbox wrote, whether or not that still runs."""
+    from cmam.sandbox.trader.control_client import NoReadyFile, NotRunning, read_ready_file
+
+    try:
+        read_ready_file(file, file.parent)
+    except NoReadyFile:
+        return not file.stat().st_size
+    except NotRunning:
+        return True
+    return True
 
 
 async def _serve(server: SandboxServer, options: SandboxOptions, *, as_json: bool) -> None:

@@ -77,7 +77,7 @@ def read(text: str) -> list[Row]:
         if unknown or missing or len(set(names)) < len(names):
             raise BadFile(
                 f"line 1: expected the columns {', '.join(COLUMNS)} (at least {', '.join(REQUIRED)}), each once; "
-                f"found {', '.join(names) or 'nothing'}"
+                f"found {', '.join(map(repr, names)) or 'nothing'}"
             )
         rows = [(reader.line_num, row if delimiter == "," else _with_points(row)) for row in reader]
     except csv.Error as error:

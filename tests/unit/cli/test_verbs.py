@@ -61,6 +61,13 @@ def test_what_takes_one_value_is_refused_where_it_stands_twice(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_leader_by_either_word_is_one_leader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of `--leader 1 --master 2` the second was passed over in silence."""
+    words = ["profile", "create", "x", "--leader", "1", "--master", "2", "--follower", "3"]
+    assert run(["--home", str(tmp_path), *words]) == Exit.USAGE
+    assert "say --leader or --master, not both" in capsys.readouterr().err
+
+
 def test_what_aliases_and_variables_say_gives_way(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

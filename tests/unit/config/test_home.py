@@ -27,10 +27,11 @@ def test_a_home_of_nobody_is_refused() -> None:
 
 
 def test_a_file_in_place_of_a_home_is_named_as_one(tmp_path: Path) -> None:
-    """Else the first file that is looked for in it would be blamed."""
+    """Else the first file that is looked for in it would be blamed, or a device be taken for a home that is empty."""
     (tmp_path / "events.db").touch()
-    with pytest.raises(HomeRefused, match=r"Expected a folder, found the file .*events\.db"):
-        choose_home(str(tmp_path / "events.db"), {})
+    for path in (tmp_path / "events.db", Path("/dev/null")):
+        with pytest.raises(HomeRefused, match=f"Expected a folder, found the file {path}"):
+            choose_home(str(path), {})
 
 
 def test_a_link_to_nowhere_is_no_home_that_is_not_made_yet(tmp_path: Path) -> None:
