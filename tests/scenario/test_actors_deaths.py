@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from cmam.domain.events import ActorRestarted, ChangeDecided, IntentRecorded, Reconciled
+from cmam.domain.events import ActorRestarted, ChangeDecided, HealthChanged, IntentRecorded, Reconciled
 from cmam.openapi._pb.OpenApiModelMessages_pb2 import LIMIT
 from cmam.store.past.replay import verify
 from tests.person import LEADER
@@ -141,3 +141,18 @@ def test_an_account_that_dies_for_ever_ends_nobody_but_itself() -> None:
     whole.run(300)
     assert not whole.command({"command": "status"})["alerts"]
     _assert_copied(whole, 8)
+
+
+@pytest.mark.parametrize("is_all", [False, True])
+def test_the_record_tells_whether_an_account_or_all_of_cmam_was_started_again(is_all: bool) -> None:
+    """Who reads afterwards why an account was out of sight looks for the end of a process only where there was one."""
+    whole = Whole(seed=1)
+    whole.start_ready()
+    if is_all:
+        whole.kill()
+        whole.start()
+    else:
+        whole.stepper.doom(f"account:{SAME_BROKER}", 0, 0)
+    whole.run(20)
+    told = [health.reason for health in whole.events(SAME_BROKER, HealthChanged) if "started" in health.reason]
+    assert told == ["cmam was started" if is_all else "this account was started"]

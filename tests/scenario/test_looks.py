@@ -191,8 +191,8 @@ def test_costs_that_move_at_each_look_are_not_put_on_record_at_each() -> None:
 
 @pytest.mark.parametrize(("kind", "code"), [("2111", "POSITION_NOT_FOUND"), ("2110", "POSITION_NOT_FOUND")])
 def test_what_is_called_gone_and_shown_is_asked_for_ever_more_rarely(kind: str, code: str) -> None:
-    """A broker that refuses a close, or a level, as of a position that he shows: after its delay, not every 5 seconds,
-    of which each put the whole account on record. It is done as soon as he takes it."""
+    """A broker that refuses a close, or a level, as of a position that he shows: once more at once, and then after its
+    delay, not every 5 seconds, of which each put the whole account on record. It is done as soon as he takes it."""
     whole = Whole(seed=5)
     whole.start_ready()
     position = whole.person.buy(LOT)
@@ -203,6 +203,8 @@ def test_what_is_called_gone_and_shown_is_asked_for_ever_more_rarely(kind: str, 
         whole.person.close(position, LOT)
     else:
         whole.person.amend(position, stop=1.0)
+    whole.run(1)
+    assert len(whole.events(SAME_BROKER, IntentRecorded)) - asked == 2
     whole.run(10 * MINUTE)
     assert 10 <= len(whole.events(SAME_BROKER, IntentRecorded)) - asked <= 20
     assert len(whole.events(SAME_BROKER, Reconciled)) - looks <= 40

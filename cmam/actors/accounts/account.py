@@ -186,10 +186,11 @@ class AccountActor(Watched):
         self._desk.quotes.leave()
         if self._view.rules != RULES:
             self._desk.fact(RulesBegan(rules=RULES))
+        what = "this account" if self._desk.ports.life else "cmam"
         for intent in tuple(self._view.intents.values()):
-            self._doubt(intent.intent, "cmam was started again")
+            self._doubt(intent.intent, f"{what} was started again")
         if self._view.health is not Health.DOWN:
-            self._desk.fact(HealthChanged(health=Health.DOWN, reason="cmam was started"))
+            self._desk.fact(HealthChanged(health=Health.DOWN, reason=f"{what} was started"))
         self._following.take_settings()
         self._watches.begin_sight()
         self._following.ask_leaders()

@@ -65,6 +65,7 @@ class Feeds:
         self._subscribers: dict[int, Subscriber] = {}
         self._under_way: dict[str, Asked] = {}
         self._again: set[str] = set()
+        self._said = ""  # which refusal was said last: it may come each second
         self._numbers = count(1)
 
     def want(self, message: m.QuotesWanted) -> None:
@@ -163,6 +164,7 @@ class Feeds:
 
     def answered(self, question: str, now_us: int) -> None:
         """A subscription stands, or has ended."""
+        self._said = ""
         asked = self._under_way.pop(question, None)
         self._over(asked, now_us)
         self._begin_anew(asked)
@@ -193,7 +195,8 @@ class Feeds:
             return
         symbols = asked.symbols
         if message.error_code not in NO_SUCH_SYMBOL:
-            log.warning("! quotes were refused: %s %s", message.error_code, message.text)
+            said, self._said = self._said, f"{message.error_code} {message.text}"
+            log.log(logging.DEBUG if said == self._said else logging.WARNING, "! quotes were refused: %s", self._said)
             asked.subscriber.asked.difference_update(symbols)
             self._again.update(self._feeds_of(asked.subscriber.account))
         elif len(symbols) > 1:

@@ -36,7 +36,7 @@ UNFOLDED_US = 10_000_000
 """How long after that has failed it is tried again."""
 UNREAD_US = 60_000_000
 """How long after a record was found damaged its stream is read again."""
-READ_AT_ONCE = 2_000
+READ_AT_ONCE = 500
 """So many records of a stream are read in one turn: it may have hundreds of thousands, and what others record waits
 behind the turn, as do their opens."""
 
@@ -134,6 +134,8 @@ class RecorderActor(Watched):
                 self._commit()
                 self._read(Reading(message, self._lives.get(message.stream, 0), []))
             case Reading():
+                if not self._retry_us:  # its next part is called for already, which is no company for what waits
+                    self._commit()
                 self._read(message)
             case m.Tidy():
                 self._tidy()

@@ -209,7 +209,9 @@ def refresh_copies(view: AccountView, deals: tuple[Deal, ...]) -> AccountView:
 
 
 def _is_called_gone(view: AccountView, copy: Copy) -> bool:
-    """Whether a request was refused as of something that is gone, which is shown all the same."""
+    """Whether a request was refused again as of something that is gone, which is shown all the same: the first time its
+    server may have been late. Out of session nothing is counted, and nothing would be done."""
     kind, _, code = copy.trouble.partition(": ")
     is_shown = copy.order in view.orders if kind in _OF_ORDER else copy.position in view.positions
-    return code in gone_codes(view.rules) and is_shown and view.rules >= CALLED_GONE_WAITS
+    refusals = copy.close_refusals if copy.is_close_refused else copy.refusals
+    return refusals != 1 and code in gone_codes(view.rules) and is_shown and view.rules >= CALLED_GONE_WAITS

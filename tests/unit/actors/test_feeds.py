@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+
+import pytest
+
 from cmam.actors import messages as m
 from cmam.actors.lines.feeds import Feeds
 from cmam.domain.values.ids import AccountId, SymbolId
@@ -84,6 +88,24 @@ def test_what_is_refused_for_the_moment_is_asked_for_again_alone() -> None:
     assert bench.taken() == [(1, [12, 13])]
     bench.feeds.tend()
     assert bench.taken() == []
+
+
+def test_what_is_refused_each_second_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A broker that tells no quotes for a day is asked each second, and fills nobody's disk with that."""
+    bench = Bench()
+    for code in ("CHANNEL_IS_BLOCKED", "CHANNEL_IS_BLOCKED", "INVALID_REQUEST", ""):
+        bench.asked.clear()
+        bench.want(1, 10)
+        bench.feeds.tend()
+        if code:
+            bench.refuse(bench.asked[0], code)
+        else:
+            bench.feeds.answered(bench.asked[0].question, 0)
+    bench.want(1, 11)
+    bench.refuse(bench.asked[1], "INVALID_REQUEST")
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    told = ("CHANNEL_IS_BLOCKED", "INVALID_REQUEST", "INVALID_REQUEST")
+    assert said == [f"! quotes were refused: {code} no" for code in told]
 
 
 def test_a_symbol_that_the_broker_has_not_costs_no_other_its_quotes() -> None:
