@@ -70,6 +70,8 @@ class Memory:
     peaks: Mapping[LinkId, tuple[int, int]] = field(default_factory=dict)
     """How much higher than the day's peak on record equity has been, and when one was recorded last. Money that comes
     or goes moves the peak on record, and what is above it stays what it is."""
+    worths: Mapping[LinkId, int] = field(default_factory=dict)
+    """What equity was at the last look: no peak is higher than that of two in a row, or one wrong quote would be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ def watch(
     facts: list[Event] = []
     breaches: dict[Breach, Since] = {}
     peaks = dict(memory.peaks)
+    worths: dict[LinkId, int] = {}
     is_dark = False
     can_trip = _is_any_open(view, now_us)
     for link in links:
@@ -129,7 +132,9 @@ def watch(
             day = initial_named(day, named)
         if worth is None or day is None:
             continue
-        day, peaked = _peak(link.link, day, worth, peaks, now_us)
+        worths[link.link] = worth
+        before = memory.worths.get(link.link, worth if day.peak_today is None else day.peak_today)
+        day, peaked = _peak(link.link, day, min(before, worth), peaks, now_us)
         tripped = list(_trips(view, link, day, worth, memory, breaches, quotes, now_us)) if can_trip else []
         due_us = peaks.get(link.link, (0, 0))[1] + PEAK_RECORDED_US
         is_due = tripped or now_us >= due_us or day.anchor is None  # which may be rebuilt, peak and all
@@ -137,7 +142,7 @@ def watch(
             facts.append(EquityPeaked(link=link.link, equity=day.peak_today or worth))
             peaks[link.link] = (0, now_us)
         facts.extend(tripped)
-    return Watched(tuple(facts), Memory(breaches, peaks), is_dark)
+    return Watched(tuple(facts), Memory(breaches, peaks, worths), is_dark)
 
 
 def worth_of(

@@ -230,7 +230,7 @@ REASONS: Mapping[Reason, ReasonRow] = {
         "Nothing. An order that he places for a position of its own is copied as an order.",
     ),
     Reason.TOO_OLD: ReasonRow(
-        "The change is older than `max_age`, or `sync_max_age` at a start.",
+        "The change is older than `max_age`, or `sync_max_age` where `sync_open` opens it.",
         "The leader's time, our time, the measured offset of the broker's clock.",
         "A longer `max_age`.",
     ),

@@ -138,6 +138,20 @@ def test_daily_drawdown_counts_from_the_days_highest_equity() -> None:
     assert pair.tripped == ["daily_drawdown"]
 
 
+@pytest.mark.parametrize("guard", ["daily_drawdown", "trailing_drawdown"])
+def test_one_wrong_quote_is_no_height(guard: str) -> None:
+    """A thousand up for one look, and back: it was the highest equity, and what had not been lost closed everything."""
+    pair = guarded(**{guard: "300"})
+    pair.look()
+    pair.bid("1.11001")
+    pair.look()
+    pair.bid("1.10001")
+    pair.now_us += 100_000
+    pair.looks_twice()
+    assert pair.tripped == []
+    assert pair.view.days[LINK].peak_today == 1_000_000
+
+
 def test_a_trailing_drawdown_may_stop_at_the_initial_balance() -> None:
     """500 from the peak; with `guard.stop_at_initial` the limit rises to 10,000 and no higher."""
     free, held = guarded(trailing_drawdown="500"), guarded(trailing_drawdown="500", guard__stop_at_initial="on")
@@ -457,8 +471,10 @@ def test_a_high_just_before_a_day_rolls_counts_on_for_the_trailing_drawdown() ->
     pair.now_us = day.next_us - 4_000_000
     pair.bid("1.10051")
     pair.look()
+    pair.look()
     pair.now_us += 1_000_000
     pair.bid("1.10301")
+    pair.look()
     pair.look()
     pair.bid("1.10201")
     pair.now_us += 4_000_000
@@ -475,9 +491,10 @@ def test_a_high_too_small_to_be_recorded_at_once_is_recorded_before_its_day_ends
     pair.now_us = pair.view.days[LINK].next_us - 4_000_000
     pair.bid("1.10051")
     pair.look()
+    pair.look()
     pair.now_us += 1_000_000
     pair.bid("1.10251")
-    assert pair.look() == []
+    assert [*pair.look(), *pair.look()] == []
     pair.now_us += 4_000_000
     pair.bid("1.10101")
     assert [type(fact) for fact in pair.look()] == [EquityPeaked, GuardDayBegan]
@@ -493,8 +510,10 @@ def test_a_high_that_was_seen_before_the_line_went_is_not_forgotten() -> None:
     pair.now_us += 11_000_000
     pair.bid("1.10051")
     pair.look()
+    pair.look()
     pair.now_us += 1_000_000
     pair.bid("1.10301")
+    pair.look()
     pair.look()
     pair.fact(HealthChanged(health=Health.DOWN, reason="cut"))
     pair.look()

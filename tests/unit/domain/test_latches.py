@@ -406,7 +406,7 @@ def test_what_was_seen_of_a_day_before_it_is_worked_out_counts() -> None:
     pair.opens()
     pair.answer()
     pair.bid("1.10301")
-    pair.look()
+    pair.looks_twice()
     pair.bid("1.10001")
     bought = next(event.deal for event, _ in pair.said if isinstance(event, ExecutionSeen) and event.deal is not None)
     history = DayHistorySeen(began_us=pair.view.days[LINK].began_us, deals=(bought,), money=())
