@@ -316,3 +316,8 @@ ORIGINS_OF_FILLS = 19
 tells that while the snapshot beside it is of before. It was told as an open of no order: besides the copy of the order,
 which rested on, another one was opened.
 """
+
+PARTS_WITHOUT_DEALS = 19
+"""A part that an order has filled, and that is told with its position and without a deal, is its copy's. It was
+nobody's until the order's end, and no look found anything new in it.
+"""
