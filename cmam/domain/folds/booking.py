@@ -162,7 +162,8 @@ def _opened(
         return None
     if event.deal is not None and (not knows_deals or event.deal.close is not None):
         return None
-    return position.position, order.execution_price if order is not None else None
+    price = order.execution_price if order is not None else None
+    return position.position, position.price if price is None and rules >= PARTS_WITHOUT_DEALS else price
 
 
 def _ends_untold(order: Order | None, rules: int) -> bool:
