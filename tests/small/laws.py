@@ -78,13 +78,15 @@ def _wrong_of_orders(world: World) -> str:
 def _leader_rests(acts: tuple[Act, ...]) -> tuple[int, int] | None:
     """How much of the leader's order rests in the end, and at which price."""
     left: tuple[int, int] | None = None
+    filled = 0
     for act in acts:
         match act.what:
             case ChangeKind.ORDER_PLACED | ChangeKind.ORDER_AMENDED:
-                left = act.volume, act.limit
+                left = act.volume - filled, act.limit
             case ChangeKind.ORDER_CANCELLED | ChangeKind.ORDER_EXPIRED:
                 left = None
             case _ if act.order and left is not None:
+                filled += act.volume
                 left = (left[0] - act.volume, left[1]) if left[0] > act.volume else None
     return left
 

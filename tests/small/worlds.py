@@ -90,6 +90,7 @@ RESTING: Mapping[str, tuple[Act, ...]] = {
     "order, amend, cancel": (_rests(8), _rests(4, 90, ChangeKind.ORDER_AMENDED), _ends()),
     "order, amend, fill": (_rests(8), _rests(4, 90, ChangeKind.ORDER_AMENDED), _fills(4)),
     "order, part, rest": (_rests(8), _fills(4), _fills_more(4)),
+    "order, part, amend, rest": (_rests(8), _fills(4), _rests(12, 90, ChangeKind.ORDER_AMENDED), _fills_more(8)),
     "order, part, cancel": (_rests(8), _fills(4), _ends()),
     "order, fill, close": (_rests(8), _fills(8), _closes()),
     "order, fill, part": (_rests(8), _fills(8), _closes_part(4)),

@@ -25,8 +25,8 @@ from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import copied, replace
 from cmam.domain.values.rules.levels import OWN_LEVELS
 from cmam.domain.values.rules.nets import FILLS_BY_DEALS
-from cmam.domain.values.rules.resting import ENDED_IN_PART, GROWN_WHILE_RESTING
-from cmam.domain.values.rules.sight import DEALS_COUNT, ENDS_ARE_PRICED, FILLS_ARE_SHOWN
+from cmam.domain.values.rules.resting import AHEAD_AS_OPENED, ENDED_IN_PART, GROWN_WHILE_RESTING
+from cmam.domain.values.rules.sight import DEALS_COUNT, ENDS_ARE_PRICED, FILLS_ARE_SHOWN, PARTS_WITHOUT_DEALS
 from cmam.domain.values.trades import Deal, ExecutionKind, Order, OrderStatus
 
 
@@ -152,13 +152,18 @@ def _opened(
         return None if deal.close is not None else (deal.position, deal.price)
     order, position = event.order, event.position
     is_filled = order is not None and order.status is OrderStatus.FILLED and not order.closing
-    if order is not None and order.status in ENDED_ORDER and rules >= ENDED_IN_PART:
+    may_fill_in_part = order is not None and (
+        (order.status in ENDED_ORDER and rules >= ENDED_IN_PART)
+        or (order.status is OrderStatus.ACCEPTED and rules >= PARTS_WITHOUT_DEALS)
+    )
+    if order is not None and may_fill_in_part:
         is_filled = order.executed_volume > 0 and not order.closing
     if not is_filled or position is None or position.volume <= 0:
         return None
     if event.deal is not None and (not knows_deals or event.deal.close is not None):
         return None
-    return position.position, order.execution_price if order is not None else None
+    price = order.execution_price if order is not None else None
+    return position.position, position.price if price is None and rules >= PARTS_WITHOUT_DEALS else price
 
 
 def _ends_untold(order: Order | None, rules: int) -> bool:
@@ -193,9 +198,18 @@ def _with_filled(view: AccountView, copy: Copy, event: ExecutionSeen) -> Copy:
         return copy
     if fills_on(view, event.order):
         return copy
-    has_grown = view.rules >= GROWN_WHILE_RESTING and copy.goal.terms is not None and copy.target > copy.goal.whole
+    has_grown = view.rules >= GROWN_WHILE_RESTING and copy.goal.terms is not None
+    has_grown = has_grown and copy.target > _whole_of(view, copy, event.order)
     is_all = copy.wait is Wait.CANCEL and not has_grown
     return replace(copy, ended_order=True, wait=None if is_all else copy.wait)
+
+
+def _whole_of(view: AccountView, copy: Copy, order: Order) -> Volume:
+    """All that a copied order was to fill; where its leader has made his larger since a part of that had filled, what
+    ours rested with."""
+    spec, whole = view.specs.get(copy.symbol), copy.goal.whole
+    has_less = spec is not None and spec.floor_volume(whole) > order.volume and view.rules >= AHEAD_AS_OPENED
+    return order.volume if has_less else whole
 
 
 def _with_order(view: AccountView, copy: Copy, intent: Intent | None, order: Order, kind: ExecutionKind) -> Copy:

@@ -17,6 +17,7 @@ from cmam.domain.values.quantities import Volume
 from cmam.domain.values.rules.nets import LAST_PARTS_OF_RESTS
 from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.rules.resting import ENDED_IN_PART, FILLED_BEFORE_AMENDED, RESTS_OUTLIVE_COPIES
+from cmam.domain.values.rules.sight import PARTS_WITHOUT_DEALS
 from cmam.domain.values.trades import AccountType, OrderStatus
 from tests.factories import LOT, Pair, a_view, price
 
@@ -117,6 +118,17 @@ def test_a_shares_last_part_that_only_the_end_of_its_order_tells_of_is_its_own(
     assert pair.copy.volume == (LOT // 2 if is_told_after else volume)
     pair.fact(pair.reconciled())
     assert pair.copy.volume == (LOT // 2 if is_told_after else volume)
+
+
+@pytest.mark.parametrize(("rules", "volume"), [(PARTS_WITHOUT_DEALS - 1, 0), (RULES, LOT // 2)])
+def test_a_part_that_is_told_without_its_deal_is_the_copys(rules: int, volume: int) -> None:
+    """Half of ours fills, and what tells of it has the order and the position alone: no look would find more."""
+    pair, number = placed(rules)
+    told = [event for event in pair.order_triggers(number, volume=LOT // 2) if isinstance(event, ExecutionSeen)]
+    (order,) = (event.order for event in told if event.order is not None)
+    pair.hears([replace(event, deal=None, order=replace(order, execution_price=None)) for event in told])
+    assert (pair.copy.volume, pair.copy.open_price) == (volume, price("1.09") if volume else None)
+    assert not snapshots.differs(pair.view, pair.held.values(), pair.resting.values())
 
 
 @pytest.mark.parametrize(("rules", "asked"), [(FILLED_BEFORE_AMENDED - 1, "amend_order"), (RULES, "cancel")])

@@ -360,6 +360,19 @@ def test_an_order_that_grows_after_a_part_of_it_has_filled_is_followed_as_it_fil
     assert exposure(pair) == held
 
 
+@pytest.mark.parametrize(("rules", "held"), [(AHEAD_AS_OPENED - 1, LOT // 2), (RULES, LOT)])
+def test_an_order_that_grows_after_a_part_and_fills_before_ours_is_made_up_for(rules: int, held: int) -> None:
+    """0.4 of his has filled, he makes it twice as large, and all of that fills; then ours does, as it rested."""
+    pair = half()
+    pair.fact(RulesBegan(rules=rules))
+    pair.order_fills(PART)
+    pair.order(ChangeKind.ORDER_AMENDED, volume=Volume(2 * LOT))
+    fills_on(pair, PART, 2 * LOT)
+    pair.hears(pair.order_triggers(order_of(pair)))
+    settles(pair)
+    assert (exposure(pair), pair.copy.wait) == (held, None)
+
+
 ENDS: tuple[Event, ...] = (
     GuardTripped(link=LINK, guard="daily_loss", reaction=Reaction.OPEN_ONLY_OFF.value),
     CopiesReleased(links=(LINK,), close=False, keep_pendings=False),

@@ -322,3 +322,8 @@ BARE_WORDS_TRADE_NOTHING = 19
 position, is of before where no time says that it is news. Behind a snapshot that was ahead of it, a leader's position
 counted as large as it had been, and its next parts were copied once more.
 """
+
+PARTS_WITHOUT_DEALS = 19
+"""A part that an order has filled, and that is told with its position and without a deal, is its copy's. It was
+nobody's until the order's end, and no look found anything new in it.
+"""
