@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cmam.domain.belief.copies import Applied, Copy, CopyKey, IntentState, LeftOut
+from cmam.domain.belief.copies import Applied, Copy, CopyKey, Intent, IntentState, LeftOut
 from cmam.domain.belief.shares import cancelling, ending_with, is_untold, may_have_lost, pooled_excess, shares_of
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health
@@ -25,6 +25,7 @@ from cmam.domain.values.rules.nets import (
     GIVEN_UP_GUARANTEED,
     LOSSES_ARE_TOLD,
     ONE_SHARE_TARGETS,
+    OPENS_ARE_NOT_CLOSED,
     TURNED_NETS,
 )
 from cmam.domain.values.rules.sight import PARTS_FILL_ON
@@ -242,6 +243,8 @@ def _close_share(view: AccountView, copy: Copy, position: Position) -> Command |
         others = [other for other in others if other.is_wanted]  # none of them could be closed by itself
     is_alone = not others
     is_all = is_alone and not is_untold(view, copy.symbol)
+    if is_all and position.volume > copy.volume and view.rules >= OPENS_ARE_NOT_CLOSED:
+        is_all = not any(_is_opening_into(view, intent, copy) for intent in view.intents.values())
     held = copy.volume + sum(other.volume for other in ending)
     volume = position.volume if is_all else Volume(min(held, position.volume))
     if volume <= 0:
@@ -249,6 +252,13 @@ def _close_share(view: AccountView, copy: Copy, position: Position) -> Command |
     if ending:
         volume = _in_one_order(view, copy, volume)
     return _part_or_whole(view, copy, position, volume)
+
+
+def _is_opening_into(view: AccountView, intent: Intent, share: Copy) -> bool:
+    """Whether a request of another share is under way that may have filled into the net of this one already."""
+    other = view.copies.get(intent.key)
+    is_others = other is not None and other.key != share.key and other.symbol == share.symbol
+    return is_others and intent.command.kind.adds_risk
 
 
 # --- levels -------------------------------------------------------------------------------------------------------
