@@ -339,7 +339,8 @@ def _amendment(nets: Nets, copy: Copy, position: Position) -> Command | None:
     wanted = nets.levels(spec, copy, position) if copy.share else levels_of(spec, copy, position, view.rules)
     if (wanted.stop, wanted.target, wanted.trailing) == (position.stop, position.target, position.trailing):
         return None
-    tolerance = 0 if copy.goal.is_exact else spec.tick
+    tick = spec.tick
+    tolerance = 0 if copy.goal.is_exact else tick
     is_same = not is_off(wanted.stop, position.stop, tolerance) and position.trailing == wanted.trailing
     left = left_out_of(view, copy, wanted.target)
     if left is not None and not left.is_due:
@@ -347,7 +348,7 @@ def _amendment(nets: Nets, copy: Copy, position: Position) -> Command | None:
         wanted = replace(wanted, target=target)
     if view.rules >= ROUNDED_STAY:
         wanted = _as_rounded(wanted, position, tolerance)
-    if view.rules >= LEVELS_ON_TICKS:
+    if view.rules >= LEVELS_ON_TICKS and ((wanted.stop or 0) % tick or (wanted.target or 0) % tick):
         wanted = _on_ticks(spec, position.side, wanted)
     is_same = is_same and not is_off(wanted.target, position.target, tolerance)
     if is_same or copy.applied == Applied(wanted.stop, wanted.target, wanted.trailing):
@@ -377,8 +378,6 @@ def _as_rounded(wanted: Wanted, position: Position, tolerance: int) -> Wanted:
 
 def _on_ticks(spec: SymbolSpec, side: Side, wanted: Wanted) -> Wanted:
     """The levels to ask for, though what stays of them has more digits at the broker than an amendment may have."""
-    if not ((wanted.stop or 0) % spec.tick or (wanted.target or 0) % spec.tick):
-        return wanted
     stop = towards_market(spec, wanted.stop, from_below=side is Side.BUY) if wanted.stop else wanted.stop
     target = towards_market(spec, wanted.target, from_below=side is Side.SELL) if wanted.target else wanted.target
     return replace(wanted, stop=stop, target=target)
