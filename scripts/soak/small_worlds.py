@@ -17,9 +17,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.small.explorer import explore
 from tests.small.hands import Hand
 from tests.small.world import Setting
-from tests.small.worlds import HEDGED, NETTED, PROFILES, RESTING, hedged, netted, resting
+from tests.small.worlds import HEDGED, NETTED, PROFILES, RESTING, RESTING_BESIDE, hedged, netted, resting
 
 HAND_WORLDS = ("open", "open, part", "open, add", "open, stop, stop")
+NET_HAND_WORLDS = (
+    "two",
+    "two, one closes",
+    "two sides, one closes",
+    "open, part",
+    "open, add, part",
+    "open, stop, stop",
+)
 
 
 def worlds(faults: int, *, cuts: bool) -> Iterator[tuple[str, Setting]]:
@@ -33,6 +41,16 @@ def worlds(faults: int, *, cuts: bool) -> Iterator[tuple[str, Setting]]:
     for name in RESTING:
         for part in (1, 2):
             yield f"resting: {name}, filled by 1/{part}", resting(name, faults=faults, fills=(part,), cuts=cuts)
+    for name in (*RESTING, *RESTING_BESIDE):
+        for part in (1, 2):
+            setting = resting(name, faults=faults, netted=True, fills=(part,), cuts=cuts)
+            yield f"netted resting: {name}, filled by 1/{part}", setting
+    for name in NET_HAND_WORLDS:
+        for hand in Hand:
+            yield f"a person {hand.value} of a net: {name}", netted(name, faults=faults, hands=(hand,), cuts=cuts)
+            if not name.startswith("two"):
+                more = netted(name, faults=faults, amounts=PROFILES, hands=(hand,), cuts=cuts)
+                yield f"a person {hand.value} of a net of two profiles: {name}", more
     for name in HAND_WORLDS:
         for hand in Hand:
             yield f"a person {hand.value}: {name}", hedged(name, faults=faults, hands=(hand,), lies=(), cuts=cuts)

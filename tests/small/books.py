@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from cmam.domain.events import ExecutionSeen, IntentRecorded
-from cmam.domain.values.commands import Command, CommandKind
-from cmam.domain.values.ids import DealId, IntentId, OrderId, PositionId
+from cmam.domain.values.commands import CommandKind
+from cmam.domain.values.ids import DealId, IntentId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.trades import (
     CloseDetail,
@@ -71,13 +71,14 @@ class Books:
         """An order is placed, amended or cancelled."""
         command = intent.command
         if command.order is None:
+            net = self._meant(command.symbol, None)
             order = Order(
                 order=OrderId(self.last + 2),
                 symbol=command.symbol,
                 side=command.side,
                 type=command.order_type,
                 volume=command.volume,
-                position=PositionId(self.last + 1),
+                position=PositionId(self.last + 1) if net is None else net.position,
                 client_order_id=intent.intent,
                 label=command.label,
                 opened_ms=now_ms,
@@ -121,39 +122,37 @@ class Books:
     def filled(self, key: OrderId, volume: Volume, now_us: int) -> tuple[Books, tuple[ExecutionSeen, ...]]:
         """So much of an order that rests is filled by the market."""
         order, now_ms = self.resting[key], now_us // 1_000
-        assert order.position is not None
         done = Volume(order.executed_volume + volume)
         is_whole = done == order.volume
         status = OrderStatus.FILLED if is_whole else OrderStatus.ACCEPTED
-        order = replace(order, status=status, executed_volume=done, execution_price=PRICE, updated_ms=now_ms)
-        held = self.positions.get(order.position) or replace(_named(order), price=PRICE, opened_ms=now_ms)
-        held = replace(held, status=PositionStatus.OPEN, volume=Volume(held.volume + volume), updated_ms=now_ms)
-        deal = Deal(
-            deal=DealId(self.last + 1),
-            order=key,
-            position=order.position,
-            symbol=order.symbol,
-            side=order.side,
-            volume=order.volume,
-            filled_volume=volume,
-            price=PRICE,
-            executed_ms=now_ms,
-            created_ms=now_ms,
+        held = self._meant(order.symbol, order.position)
+        if held is None and self.netted and any(deal.position == order.position for deal in self.deals):
+            order = replace(order, position=PositionId(self.last + 2))  # the net that it was placed in has gone
+        held = held or replace(_named(order), price=PRICE, opened_ms=now_ms)
+        order = replace(
+            order,
+            status=status,
+            position=held.position,
+            executed_volume=done,
+            execution_price=PRICE,
+            updated_ms=now_ms,
         )
+        after = _moved(held, order.side, volume, now_ms)
+        deal = _deal(DealId(self.last + 1), order, volume, now_ms, is_close=order.side is not held.side)
         resting = {other: rest for other, rest in self.resting.items() if other != key or not is_whole}
         if not is_whole:
             resting[key] = order
         books = replace(
             self,
-            positions={**self.positions, held.position: held},
+            positions=self._with(after),
             orders=(*self.orders, order) if is_whole else self.orders,
             resting=resting,
             deals=(*self.deals, deal),
             changed_us=now_us,
-            last=self.last + 1,
+            last=self.last + 2,
         )
         kind = ExecutionKind.ORDER_FILLED if is_whole else ExecutionKind.ORDER_PARTIAL_FILL
-        return books, (ExecutionSeen(kind=kind, order=order, position=held, deal=deal),)
+        return books, (ExecutionSeen(kind=kind, order=order, position=after, deal=deal),)
 
     def _amended(self, intent: IntentRecorded, held: Position, now_ms: int) -> tuple[Books, tuple[ExecutionSeen, ...]]:
         command = intent.command
@@ -165,7 +164,7 @@ class Books:
 
     def _dealt(self, intent: IntentRecorded, now_ms: int) -> tuple[Books, tuple[ExecutionSeen, ...]]:
         command, is_close = intent.command, intent.command.kind is CommandKind.CLOSE
-        known = self._meant(command)
+        known = self._meant(command.symbol, command.position)
         position = known or Position(
             position=PositionId(self.last + 1),
             symbol=command.symbol,
@@ -175,11 +174,7 @@ class Books:
             label=command.label,
             opened_ms=now_ms,
         )
-        signed = position.volume * position.side.sign + command.volume * command.side.sign
-        is_less = command.side is not position.side
-        side = Side.BUY if signed > 0 else Side.SELL if signed < 0 else position.side
-        status = PositionStatus.OPEN if signed else PositionStatus.CREATED
-        after = replace(position, side=side, volume=Volume(abs(signed)), status=status, updated_ms=now_ms)
+        after = _moved(position, command.side, command.volume, now_ms)
         order = Order(
             order=OrderId(self.last + 2),
             symbol=command.symbol,
@@ -196,22 +191,8 @@ class Books:
             updated_ms=now_ms,
         )
         executed = replace(order, status=OrderStatus.FILLED, executed_volume=command.volume, execution_price=PRICE)
-        closing = CloseDetail(
-            entry_price=PRICE, gross=0, swap=0, commission=0, balance=1_000_000, closed_volume=command.volume
-        )
-        deal = Deal(
-            deal=DealId(self.last + 3),
-            order=order.order,
-            position=position.position,
-            symbol=command.symbol,
-            side=command.side,
-            volume=command.volume,
-            filled_volume=command.volume,
-            price=PRICE,
-            executed_ms=now_ms,
-            created_ms=now_ms,
-            close=closing if is_less else None,
-        )
+        is_less = command.side is not position.side
+        deal = _deal(DealId(self.last + 3), executed, command.volume, now_ms, is_close=is_less)
         name = intent.intent
         before = position if known else replace(position, status=PositionStatus.CREATED)
         told = [
@@ -224,26 +205,58 @@ class Books:
             after = replace(after, stop=Price(PRICE - command.side.sign * command.relative_stop))
             told.append(_protective(after, ExecutionKind.ORDER_ACCEPTED, now_ms, "", is_server=True))
         elif after.stop is not None:
-            kind = ExecutionKind.ORDER_REPLACED if signed else ExecutionKind.ORDER_CANCELLED
-            ended = after if signed else replace(after, status=PositionStatus.CLOSED, closed_ms=now_ms)
-            told.append(_protective(ended, kind, now_ms, name if signed else "", is_server=True))
-        positions = {key: held for key, held in self.positions.items() if key != position.position}
-        if signed:
-            positions[position.position] = after
+            kind = ExecutionKind.ORDER_REPLACED if after.volume else ExecutionKind.ORDER_CANCELLED
+            ended = after if after.volume else replace(after, status=PositionStatus.CLOSED, closed_ms=now_ms)
+            told.append(_protective(ended, kind, now_ms, name if after.volume else "", is_server=True))
         books = replace(
             self,
-            positions=positions,
+            positions=self._with(after),
             orders=(*self.orders, executed),
             deals=(*self.deals, deal),
             last=self.last + 3,
         )
         return books, tuple(told)
 
-    def _meant(self, command: Command) -> Position | None:
-        if command.position is not None:
-            return self.positions[command.position]
-        nets = (held for held in self.positions.values() if held.symbol == command.symbol)
+    def _meant(self, symbol: SymbolId, position: PositionId | None) -> Position | None:
+        """The position that an order trades in, if it is there: the one that it names, or the net."""
+        if position is not None and position in self.positions:
+            return self.positions[position]
+        nets = (held for held in self.positions.values() if held.symbol == symbol)
         return next(nets, None) if self.netted else None
+
+    def _with(self, after: Position) -> Mapping[PositionId, Position]:
+        """The positions once one of them has become that: it is gone where nothing is left of it."""
+        others = {key: held for key, held in self.positions.items() if key != after.position}
+        return {**others, after.position: after} if after.volume else others
+
+
+def _moved(held: Position, side: Side, volume: Volume, now_ms: int) -> Position:
+    """A position that was traded in. A net that turns keeps its number, and no level."""
+    signed = held.volume * held.side.sign + volume * side.sign
+    status = PositionStatus.OPEN if signed else PositionStatus.CREATED
+    after = replace(held, volume=Volume(abs(signed)), status=status, updated_ms=now_ms)
+    if signed * held.side.sign >= 0:
+        return after
+    return replace(after, side=held.side.opposite, stop=None, target=None, trailing=False)
+
+
+def _deal(number: DealId, order: Order, volume: Volume, now_ms: int, *, is_close: bool) -> Deal:
+    """What an order has just executed."""
+    assert order.position is not None
+    closing = CloseDetail(entry_price=PRICE, gross=0, swap=0, commission=0, balance=1_000_000, closed_volume=volume)
+    return Deal(
+        deal=number,
+        order=order.order,
+        position=order.position,
+        symbol=order.symbol,
+        side=order.side,
+        volume=order.volume,
+        filled_volume=volume,
+        price=PRICE,
+        executed_ms=now_ms,
+        created_ms=now_ms,
+        close=closing if is_close else None,
+    )
 
 
 def _named(order: Order) -> Position:

@@ -29,16 +29,18 @@ class Hand(StrEnum):
 
 @dataclass(frozen=True)
 class Touch:
-    """What a person has done: to which position, what it had before and after, beside which requests of ours that were
-    under way, after how many of the leader's acts, and whether it was told at once."""
+    """What a person has done: to which copies, what their position had before and after, beside which requests of ours
+    that were under way, after how many of the leader's acts, and whether it was told at once."""
 
     hand: Hand
-    label: str
+    labels: tuple[str, ...]
+    """How the copies' labels end; on a net those of all shares that were known by then."""
     before: int
     after: int
     beside: tuple[CommandKind, ...]
     acts: int
     is_told: bool = True
+    of_net: bool = False
 
 
 def requests(books: Books, hand: Hand, number: int) -> Iterator[IntentRecorded]:
@@ -71,12 +73,18 @@ def _request(number: int, command: Command) -> IntentRecorded:
 def share_left(touches: tuple[Touch, ...], name: str) -> tuple[Fraction, Fraction]:
     """Which fraction of what is right a person has left of what bears this label: at least, and at most.
 
-    What is asked for without knowing of it, or is under way beside it, was reckoned without it.
+    What is asked for without knowing of it, or is under way beside it, was reckoned without it; on a net nobody knows
+    then whose a part was.
     """
     least = most = Fraction(1)
     for touch in touches:
-        if touch.label.endswith(name) and touch.hand is not Hand.STOP:
-            left = Fraction(touch.after, touch.before)
-            most *= left if touch.is_told and CommandKind.CLOSE not in touch.beside else 1
+        if touch.hand is Hand.STOP:
+            continue
+        left = Fraction(touch.after, touch.before)
+        is_known = touch.is_told and not (touch.beside if touch.of_net else CommandKind.CLOSE in touch.beside)
+        is_its = any(label.endswith(name) for label in touch.labels)
+        if is_its:
+            most *= left if is_known else 1
+        if is_its or (touch.of_net and not is_known):
             least = least * left if touch.is_told and not touch.beside else Fraction(0)
     return least, most

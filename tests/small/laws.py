@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from fractions import Fraction
 from itertools import product
 
 from cmam.domain.belief.copies import Copy, CopyKey
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.ids import PositionId, position_source
+from cmam.domain.values.ids import OrderId, PositionId, order_source, position_source
 from cmam.domain.values.reasons import Reason
 from tests.small.hands import PERSONS_STOP, Hand, share_left
 from tests.small.world import Act, World, change_key, held_before, links_of, stop_of
@@ -57,19 +57,24 @@ def wrong_at_end(world: World) -> str:
 def _wrong_of_orders(world: World) -> str:
     """Where the leader has an order that rests: never more than he has, all of it where nothing went wrong, and an
     order where he has one, as his is."""
-    acts = world.setting.acts
-    leader = sum(held_before(acts, len(acts)).values())
-    held = sum(int(held.volume) for held in world.books.positions.values())
-    believed = sum(int(copy.volume) for copy in world.view.copies.values())
+    acts, copies = world.setting.acts, world.view.copies.values()
+    held = sum(one.volume * one.side.sign for one in world.books.positions.values())
+    believed = sum(copy.volume * copy.side.sign for copy in copies)
     if believed != held:
         return f"{believed} is believed, {held} is held"
     is_given_up = any(copy.reason is Reason.AHEAD for copy in world.view.finished.values())
     is_plain = world.faults == world.setting.faults and not world.touches and not is_given_up
-    if not (leader if is_plain else 0) <= held < max(1, leader + STEP * (leader > 0)):
-        return f"{held} is held, {leader} is right"
+    leader = held_before(acts, len(acts))
+    for position, side in {act.position: act.side for act in acts}.items():
+        orders = {order_source(OrderId(act.order)) for act in acts if act.order and act.position == position}
+        sources = {position_source(PositionId(position)), *orders}
+        share = sum(copy.volume * copy.side.sign for copy in copies if copy.source in sources) * side.sign
+        right = leader.get(position, 0) * len(world.setting.amounts)
+        if not (right if is_plain else 0) <= share < max(1, right + STEP * (right > 0)):
+            return f"{share} is held of {position}, {right} is right"
     rests = _leader_rests(acts)
     resting = [(int(order.volume - order.executed_volume), order.limit_price) for order in world.books.resting.values()]
-    right = [rests] if rests is not None else []
+    right = [rests] * len(world.setting.amounts) if rests is not None else []
     if resting != right and (is_plain or len(resting) > len(right)):
         return f"there rests {resting}, {right} is right"
     return ""
@@ -114,6 +119,9 @@ def _wrong_stop_by_hand(world: World, copy: Copy) -> str:
 
 def _wrong_net(world: World) -> str:
     wanted = _wanted(world)
+    has_sides = len({act.side for act in world.setting.acts}) > 1
+    if has_sides and any(touch.beside or not touch.is_told for touch in world.touches):
+        return ""  # where an order turns the net meanwhile this is not told from what a person adds (0167)
     nets = {sum(parts) for parts in product(*wanted.values())}
     net = sum(held.volume * held.side.sign for held in world.books.positions.values())
     if not _is_about(net, nets):
@@ -127,7 +135,16 @@ def _wrong_net(world: World) -> str:
         lent = STEP if share > 0 else -STEP  # what shares have too much together may be closed of one of them
         if not _is_about(share, right) and not (len(wanted) > 1 and _is_about(share + lent, right)):
             return f"{key}: its share is {share}, {_words(right)} is right"
+        if copy is not None and _is_of_one_stop(world, wanted) and (text := _wrong_stop(world, copy)):
+            return f"{key}: {text}"
     return ""
+
+
+def _is_of_one_stop(world: World, wanted: Mapping[CopyKey, object]) -> bool:
+    """Whether all shares of a net have the same stop: they are of one source, and were there as a person set one."""
+    touched = (set(touch.labels) for touch in world.touches if touch.hand is Hand.STOP)
+    are_there = all(labels == {f"{link}.{source}" for link, source in wanted} for labels in touched)
+    return len({source for _, source in wanted}) == 1 and are_there
 
 
 def _wanted(world: World) -> dict[CopyKey, set[Fraction]]:
@@ -149,6 +166,8 @@ def _wanted(world: World) -> dict[CopyKey, set[Fraction]]:
             each = Fraction(settings.settings["volume.amount"]) * (side.sign if world.setting.netted else 1)
             opened = {number for number in range(len(acts)) if change_key(number + 1) in carried_out}
             least, most = share_left(world.touches, f"{link}.{source}")
+            if world.touches and len({act.side for act in acts}) > 1:
+                least, most = Fraction(0), Fraction(1)  # whose it is depends on what the net was at that moment
             all_of_them = frozenset(range(len(acts)))
             found[(link, source)] = {
                 _followed(acts, position, opened) * each * least,

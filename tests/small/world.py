@@ -251,15 +251,24 @@ def _by_hand(world: World, hand: Hand) -> Iterator[tuple[str, World]]:
         left = held.volume - command.volume
         out = (item.request for item in world.late if item.request is not None)
         beside = tuple(asked.command.kind for asked in (*world.view.intents.values(), *out))
-        touch = Touch(hand, held.label, held.volume, left, beside, world.told)
-        done, told = _done(replace(world, touches=(*world.touches, touch)), request)
+        done, told = _done(world, request)
         assert not isinstance(told, str)
+        labels = _labels(world) if world.setting.netted else (held.label,)
+        if world.setting.netted and is_on_line:  # the acceptance may be what sets another share in motion
+            beside += tuple(asked.command.kind for asked in _heard(done, told[:1]).view.intents.values())
+        touch = Touch(hand, labels, held.volume, left, beside, world.told, of_net=world.setting.netted)
+        done = replace(done, touches=(*world.touches, touch))
         yield f"a person {hand.value}", _heard(done, told) if is_on_line else done
         if world.faults and is_on_line:
             untold = (*world.touches, replace(touch, is_told=False))
             less, name = replace(done, faults=world.faults - 1, touches=untold), f"a person {hand.value}"
             for word, changed in _tellings(less, told, request, name):
                 yield f"{name}: {word}", changed
+
+
+def _labels(world: World) -> tuple[str, ...]:
+    """The names of the shares that are known."""
+    return tuple(f"{copy.link}.{copy.source}" for copy in world.view.copies.values() if copy.volume)
 
 
 def _by_market(world: World, part: int) -> Iterator[tuple[str, World]]:

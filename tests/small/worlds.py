@@ -95,7 +95,7 @@ RESTING: Mapping[str, tuple[Act, ...]] = {
     "order, fill, close": (_rests(8), _fills(8), _closes()),
     "order, fill, part": (_rests(8), _fills(8), _closes_part(4)),
 }
-"""A limit order of the leader's, before a hedged follower whose own the market fills or does not."""
+"""A limit order of the leader's, before a follower whose own the market fills or does not."""
 NETTED: Mapping[str, tuple[Act, ...]] = {
     "two": (_opens(10), _opens(6, position=OTHER)),
     "two, one closes": (_opens(10), _opens(6, position=OTHER), _closes()),
@@ -106,7 +106,22 @@ NETTED: Mapping[str, tuple[Act, ...]] = {
     "open, close": HEDGED["open, close"],
     "open, add, part": (_opens(8), _adds(4), _closes_part(4)),
     "open, part, close": HEDGED["open, part, close"],
+    "open, stop, stop": HEDGED["open, stop, stop"],
 }
+_BESIDE = (_opens(6, position=OTHER), _rests(8), _fills(8))
+_AGAINST = (_opens(6, position=OTHER, side=Side.SELL), _rests(8), _fills(8))
+RESTING_BESIDE: Mapping[str, tuple[Act, ...]] = {
+    "beside one, fill": _BESIDE,
+    "beside one, fill, close": (*_BESIDE, _closes()),
+    "beside one that closes, fill": (*_BESIDE[:2], _closes(OTHER), _fills(8)),
+    "beside one, cancel": (*_BESIDE[:2], _ends()),
+    "against one, fill": _AGAINST,
+    "against one, fill, close": (*_AGAINST, _closes()),
+    "against one, fill, that closes": (*_AGAINST, _closes(OTHER)),
+    "against one, part, cancel": (*_AGAINST[:2], _fills(4), _ends()),
+    "against as much, fill": (_opens(8, position=OTHER, side=Side.SELL), *_AGAINST[1:]),
+}
+"""The same into a net that another position's share has made."""
 PROFILES = ("1", "1")
 """The amounts of two profiles that follow the same leader on one account."""
 
@@ -123,5 +138,5 @@ def netted(name: str, *, faults: int = 1, amounts: tuple[str, ...] = ("1",), **m
 
 
 def resting(name: str, *, faults: int = 1, fills: tuple[int, ...] = (1,), **more: Any) -> Setting:
-    """A world of a leader's order that rests, before a hedged follower."""
-    return Setting(RESTING[name], faults=faults, fills=fills, **more)
+    """A world of a leader's order that rests, before a hedged follower or a netted one."""
+    return Setting({**RESTING, **RESTING_BESIDE}[name], faults=faults, fills=fills, **more)

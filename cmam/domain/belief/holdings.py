@@ -201,14 +201,13 @@ def _protects_untimed(view: AccountView, event: ExecutionSeen) -> bool:
     return is_untimed and event.deal is None and view.rules >= UNTIMED_HOLDS
 
 
-def _is_bare_of_before(view: AccountView, event: ExecutionSeen, known: Position) -> bool:
-    """Whether an event without its deal, of a word of no schema or without an order and no fill, shows another volume
-    than is known, and no time says that this is news."""
+def _is_of_before(view: AccountView, event: ExecutionSeen, known: Position) -> bool:
+    """Whether a bare word, of no schema or of no order and no fill, shows another volume than is known, and neither a
+    deal nor a time says that this is news."""
     seen = event.position
-    if seen is None or event.deal is not None or _is_alike(known, seen) or seen.updated_ms not in (0, known.updated_ms):
+    if seen is None or event.deal is not None or seen.updated_ms not in (0, known.updated_ms):
         return False
-    is_bare = event.kind is ExecutionKind.OTHER or (event.order is None and event.kind not in _FILLS)
-    return is_bare and view.rules >= BARE_WORDS_TRADE_NOTHING
+    return not _is_alike(known, seen) and view.rules >= BARE_WORDS_TRADE_NOTHING
 
 
 def as_told(view: AccountView, event: ExecutionSeen, seen: Position) -> Position:
@@ -226,7 +225,8 @@ def as_told(view: AccountView, event: ExecutionSeen, seen: Position) -> Position
             return replace(known, swap=seen.swap)
         is_later = seen.updated_ms > known.updated_ms and view.rules >= SWAPS_LOOSEN_NOTHING
         return _trailed_on(replace(known, updated_ms=seen.updated_ms), seen) if is_later else seen
-    if known is not None and _is_bare_of_before(view, event, known):
+    is_bare = event.kind is ExecutionKind.OTHER or (event.order is None and event.kind not in _FILLS)
+    if is_bare and known is not None and _is_of_before(view, event, known):
         return known
     if known is None or not _protects_untimed(view, event):
         return seen

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cmam.domain.belief.belonging import copy_asked, copy_of
-from cmam.domain.belief.copies import Copy, Intent
+from cmam.domain.belief.copies import Copy, Intent, IntentState
 from cmam.domain.belief.proofs import is_proof
 from cmam.domain.belief.shares import MOVING, is_untold, losses
 from cmam.domain.belief.view import AccountView
@@ -36,7 +36,9 @@ from cmam.domain.values.rules.nets import (
     LOSSES_ARE_TOLD,
     NETS_ARE_PINNED,
     NETS_IN_DOUBT,
+    OUR_CLOSES_SHOW_STOPS,
     RESTS_ARE_SHOWN,
+    UNSENT_HIDE_NOTHING,
 )
 from cmam.domain.values.rules.resting import ENDED_IN_PART, ORDERS_TOUCHED, PARTS_REST
 from cmam.domain.values.rules.sight import OWN_REQUESTS, TAKEN_BEFORE_SEEN, TAKEN_SINCE_READ
@@ -62,8 +64,10 @@ def touches(before: AccountView, after: AccountView, fact: Event, asked: Intent 
                     yield from _by_execution(before, after, was, now, asked, fact)
             if not is_netted and before.rules >= STOP_OUTS_ANYHOW:
                 yield from _stop_outs_told_before(before, after, fact)
-            if fact.deal is None and not fact.is_server_event and asked is None:
-                yield from _levels_of_nets(before, after)
+            is_shown = asked is not None and asked.command.kind is CommandKind.CLOSE
+            is_shown = is_shown and before.rules >= OUR_CLOSES_SHOW_STOPS
+            if is_shown or (fact.deal is None and not fact.is_server_event and asked is None):
+                yield from _levels_of_nets(before, after, asked)
         case Reconciled():
             for key, now in after.copies.items():
                 was = before.copies.get(key)
@@ -351,14 +355,15 @@ def _is_elses(view: AccountView, copy: Copy, touched: CopyTouched) -> bool:
     return ours is None or abs(touched.after - ours) > NEAR_TICKS * spec.tick
 
 
-def _levels_of_nets(before: AccountView, after: AccountView) -> Iterator[CopyTouched]:
+def _levels_of_nets(before: AccountView, after: AccountView, close: Intent | None = None) -> Iterator[CopyTouched]:
     """A stop or target of a net that somebody moved: it is that of its side's shares, until their leader moves his.
 
-    Told by the position itself, once no request of ours is under way and the broker sets none that an order carried.
+    Told by the position itself, once no request of ours is under way but the close that shows it, and the broker sets
+    none that an order carried.
     """
     if before.rules < NETS_ARE_PINNED or not after.is_netted():
         return
-    busy = {intent.command.symbol for intent in before.intents.values()}
+    busy = {intent.command.symbol for intent in before.intents.values() if close is None or intent.key != close.key}
     if before.rules >= NETS_IN_DOUBT:
         busy |= {copy.symbol for copy in after.copies.values() if copy.share and after.in_doubt(copy)}
     for number, now in after.positions.items():
@@ -395,7 +400,7 @@ def touches_of_nets(before: AccountView, view: AccountView, fact: Event) -> Iter
     by his deal while orders of shares are that tell theirs themselves."""
     if not view.copies or not isinstance(fact, ExecutionSeen | Reconciled) or not view.is_netted():
         return
-    busy = {intent.command.symbol for intent in view.intents.values()}
+    busy = {intent.command.symbol for intent in view.intents.values() if not _has_not_left(before, view, intent)}
     shares = [copy for copy in view.copies.values() if copy.share and copy.position is not None]
     rests = _resting(view, fact)
     busy |= {copy.symbol for copy in view.copies.values() if copy.share and (copy.doubt or _is_filling(copy, rests))}
@@ -407,6 +412,13 @@ def touches_of_nets(before: AccountView, view: AccountView, fact: Event) -> Iter
         for share, left in losses(view, symbol):
             held = int(share.volume)
             yield CopyTouched(link=share.link, source=share.source, what="volume", before=held, after=int(left))
+
+
+def _has_not_left(before: AccountView, view: AccountView, intent: Intent) -> bool:
+    """Whether a request was put on record by this very fact, as where a look shows that an open never arrived."""
+    known = before.intents.get(intent.intent)
+    is_new = known is None or known.state is not IntentState.RECORDED
+    return intent.state is IntentState.RECORDED and is_new and view.rules >= UNSENT_HIDE_NOTHING
 
 
 def _is_told_by_deal(before: AccountView, view: AccountView, fact: Event, symbol: SymbolId) -> bool:

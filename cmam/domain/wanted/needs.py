@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cmam.domain.belief.copies import Applied, Copy, CopyKey, IntentState, LeftOut
+from cmam.domain.belief.copies import Applied, Copy, CopyKey, Intent, IntentState, LeftOut
 from cmam.domain.belief.shares import cancelling, ending_with, is_untold, may_have_lost, pooled_excess, shares_of
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Health
@@ -25,6 +25,7 @@ from cmam.domain.values.rules.nets import (
     GIVEN_UP_GUARANTEED,
     LOSSES_ARE_TOLD,
     ONE_SHARE_TARGETS,
+    OPENS_ARE_NOT_CLOSED,
     TURNED_NETS,
 )
 from cmam.domain.values.rules.sight import PARTS_FILL_ON
@@ -242,6 +243,8 @@ def _close_share(view: AccountView, copy: Copy, position: Position) -> Command |
         others = [other for other in others if other.is_wanted]  # none of them could be closed by itself
     is_alone = not others
     is_all = is_alone and not is_untold(view, copy.symbol)
+    if is_all and position.volume > copy.volume and view.rules >= OPENS_ARE_NOT_CLOSED:
+        is_all = not any(_is_opening_into(view, intent, copy) for intent in view.intents.values())
     held = copy.volume + sum(other.volume for other in ending)
     volume = position.volume if is_all else Volume(min(held, position.volume))
     if volume <= 0:
@@ -249,6 +252,13 @@ def _close_share(view: AccountView, copy: Copy, position: Position) -> Command |
     if ending:
         volume = _in_one_order(view, copy, volume)
     return _part_or_whole(view, copy, position, volume)
+
+
+def _is_opening_into(view: AccountView, intent: Intent, share: Copy) -> bool:
+    """Whether a request of another share is under way that may have filled into the net of this one already."""
+    other = view.copies.get(intent.key)
+    is_others = other is not None and other.key != share.key and other.symbol == share.symbol
+    return is_others and intent.command.kind.adds_risk
 
 
 # --- levels -------------------------------------------------------------------------------------------------------
@@ -329,7 +339,8 @@ def _amendment(nets: Nets, copy: Copy, position: Position) -> Command | None:
     wanted = nets.levels(spec, copy, position) if copy.share else levels_of(spec, copy, position, view.rules)
     if (wanted.stop, wanted.target, wanted.trailing) == (position.stop, position.target, position.trailing):
         return None
-    tolerance = 0 if copy.goal.is_exact else spec.tick
+    tick = spec.tick
+    tolerance = 0 if copy.goal.is_exact else tick
     is_same = not is_off(wanted.stop, position.stop, tolerance) and position.trailing == wanted.trailing
     left = left_out_of(view, copy, wanted.target)
     if left is not None and not left.is_due:
@@ -337,7 +348,7 @@ def _amendment(nets: Nets, copy: Copy, position: Position) -> Command | None:
         wanted = replace(wanted, target=target)
     if view.rules >= ROUNDED_STAY:
         wanted = _as_rounded(wanted, position, tolerance)
-    if view.rules >= LEVELS_ON_TICKS:
+    if view.rules >= LEVELS_ON_TICKS and ((wanted.stop or 0) % tick or (wanted.target or 0) % tick):
         wanted = _on_ticks(spec, position.side, wanted)
     is_same = is_same and not is_off(wanted.target, position.target, tolerance)
     if is_same or copy.applied == Applied(wanted.stop, wanted.target, wanted.trailing):
@@ -367,8 +378,6 @@ def _as_rounded(wanted: Wanted, position: Position, tolerance: int) -> Wanted:
 
 def _on_ticks(spec: SymbolSpec, side: Side, wanted: Wanted) -> Wanted:
     """The levels to ask for, though what stays of them has more digits at the broker than an amendment may have."""
-    if not ((wanted.stop or 0) % spec.tick or (wanted.target or 0) % spec.tick):
-        return wanted
     stop = towards_market(spec, wanted.stop, from_below=side is Side.BUY) if wanted.stop else wanted.stop
     target = towards_market(spec, wanted.target, from_below=side is Side.SELL) if wanted.target else wanted.target
     return replace(wanted, stop=stop, target=target)

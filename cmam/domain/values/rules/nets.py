@@ -258,3 +258,20 @@ OPENED_SINCE_ANEW = 19
 what it holds beyond its shares is what those of the other side have lost meanwhile. It was nobody's: an alert told that
 somebody had added it, and no share had lost what a person had closed.
 """
+
+OPENS_ARE_NOT_CLOSED = 19
+"""The close of the one share of a net leaves what the net has more than that while an order of another share is under
+way, which may have filled. All of it was closed, and the other share with it, where an event had shown the net ahead of
+that fill.
+"""
+
+OUR_CLOSES_SHOW_STOPS = 19
+"""A stop or target of a net that a person has set, and that the answer to a close of ours shows first, is a person's,
+as one of a hedged copy is. Where the event about it was lost or late, it was amended away.
+"""
+
+UNSENT_HIDE_NOTHING = 19
+"""What others took off a net while the outcome of an open was unknown is booked by the look that shows it never came,
+though it goes out once more. That hid the loss: where it turned the net the other share kept what it had lost, and its
+close sold as much besides.
+"""
