@@ -27,7 +27,7 @@ from cmam.domain.belief.view import AccountView
 from cmam.domain.events import Event, Health, HealthChanged, StoreCreated
 from cmam.domain.operating.asking import Context, Outcome, Refusal
 from cmam.domain.operating.operate import operate
-from cmam.domain.operating.registry import APP, PROFILE_PREFIX, Registry, evolve_registry
+from cmam.domain.operating.registry import APP, Registry, evolve_registry
 from cmam.domain.profiles.remarks import NAMES_SYMBOLS
 from cmam.domain.trials.forecast import Room, by_profile
 from cmam.domain.turns.turn import step
@@ -39,7 +39,7 @@ from cmam.store.folding.fold import Fold, account_of
 from cmam.store.logfile.lock import StoreLock
 from cmam.store.logfile.log import EventLog
 from cmam.store.logfile.room import shortage
-from cmam.store.past.beginning import believe, expect_known_rules
+from cmam.store.past.beginning import believe, expect_known_rules, organise
 from cmam.store.past.moment import Moment
 from cmam.store.projection.views_file import views_position
 from cmam.store.records.envelope import Pending
@@ -160,7 +160,7 @@ def read_registry(home: Home) -> Registry:
     except StoreMissing:
         return Registry()
     try:
-        return _fold_registry(log)
+        return organise(log, log.position())
     finally:
         log.close()
 
@@ -351,7 +351,7 @@ class StoreWriter:
         self._log = log
         self._clock = clock
         self._new_id = new_id
-        self._registry = _fold_registry(log)
+        self._registry = organise(log, log.position())
         if not self._registry.store:
             self._record(Outcome(((APP, new_store(identity, new_id)),), {}), {})
         if identity is not None:
@@ -437,12 +437,3 @@ def _held(home: Home, command: str, clock: Clock) -> Iterator[StoreWriter]:
             yield StoreWriter(log, clock, StoreName(home.root))
         finally:
             log.close()
-
-
-def _fold_registry(log: EventLog) -> Registry:
-    registry = Registry()
-    for stream in sorted(log.heads()):
-        if stream == APP or stream.startswith(PROFILE_PREFIX):
-            for record in log.read_stream(stream):
-                registry = evolve_registry(registry, record.stream, record.event)
-    return registry

@@ -75,25 +75,17 @@ class Rescue:
 
     def look(self) -> tuple[Found, ...]:
         """Ask every broker what it shows of ours, and once more where that is nothing."""
-        for endpoint, accounts in self._places().items():
-            for known in accounts:
-                self._round(endpoint, known, is_closing=False)
+        self._round(lambda _: True)
         bare = {one.account.account for one in self.found.values() if one.empty_looks}
         if bare:
             self.wait(BETWEEN_ROUNDS_S)
-        for endpoint, accounts in self._places().items():
-            for known in accounts:
-                if known.account in bare:
-                    self._round(endpoint, known, is_closing=False)
+        self._round(lambda one: one.account.account in bare)
         return tuple(self.found.values())
 
     def empty(self, deadline_us: int, say: Callable[[str], None]) -> tuple[Found, ...]:
         """Close and cancel, and look again, until nothing is left or the time (monotonic, in us) is over."""
         while True:
-            for endpoint, accounts in self._places().items():
-                for known in accounts:
-                    if not self.found.get(known.account, Found(known)).is_empty:
-                        self._round(endpoint, known, is_closing=True, say=say)
+            self._round(lambda one: not one.is_empty, say)
             left = [one for one in self.found.values() if not one.is_empty and not one.given_up]
             if not left or self.clock.monotonic() >= deadline_us:
                 return tuple(self.found.values())
@@ -109,27 +101,39 @@ class Rescue:
         wanted = [self.registry.accounts[account] for account in self.targets if account in self.registry.accounts]
         return by_endpoint(self.settings, wanted)
 
+    def _round(self, is_meant: Callable[[Found], bool], say: Callable[[str], None] | None = None) -> None:
+        """Look at all who are meant, and close where there is somebody to tell. A server that cannot be reached is
+        tried once: waiting for it anew for each of its accounts would keep those of other servers waiting, too."""
+        for endpoint, accounts in self._places().items():
+            unreached = ""
+            for known in accounts:
+                one = self.found.setdefault(known.account, Found(known))
+                if one.given_up or not is_meant(one):
+                    continue
+                one.why_not = unreached
+                if not unreached:
+                    unreached = self._visit(endpoint, known, one, say)
+
     # --- one account ----------------------------------------------------------------------------------------------
 
-    def _round(
-        self, endpoint: Endpoint, known: KnownAccount, *, is_closing: bool, say: Callable[[str], None] = lambda _: None
-    ) -> None:
-        one = self.found.setdefault(known.account, Found(known))
-        if one.given_up:
-            return
+    def _visit(self, endpoint: Endpoint, known: KnownAccount, one: Found, say: Callable[[str], None] | None) -> str:
+        """Look at one account, and close; answers why its server cannot be reached, empty where it can."""
         try:
             desk = self._desk(endpoint)
-            if not self._open(desk, known, one):
-                return
-            self._see(desk, known, one)
-            if is_closing:
-                self._close(desk, known, one, say)
+            if self._open(desk, known, one):
+                self._see(desk, known, one)
+                if say is not None:
+                    self._close(desk, known, one, say)
         except Refused as refused:
             one.why_not = str(refused)
             one.given_up = refused.refusal.rule.kind is Kind.PERMANENT
+            self._opened.discard(known.account)  # its session may be over: a token that is renewed ends it
         except (CannotConnect, WireError) as error:
             one.why_not = str(error)
+            if endpoint not in self._desks:
+                return one.why_not
             self._drop(endpoint)
+        return ""
 
     def _desk(self, endpoint: Endpoint) -> Inspection:
         if endpoint not in self._desks:
@@ -183,8 +187,6 @@ class Rescue:
         try:
             ask()
         except Refused as refused:
-            if refused.refusal.rule.kind is Kind.SESSION:
-                self._opened.discard(one.account.account)
             if refused.refusal.rule.kind is not Kind.GONE:
                 one.why_not = str(refused)
 

@@ -105,19 +105,19 @@ def inspection(home: Home, settings: Settings, endpoint: Endpoint, clock: Clock)
 
 
 def authorise(desk: Inspection, vault: Vault, known: KnownAccount) -> str:
-    """Open an account on a connection; empty, or why that is not possible."""
+    """Open an account on a connection; empty, or why nothing here could. Raises Refused."""
     grant = vault.grant_of(known.account)
     if grant is None:
         return f"no consent opens {known.shown}: run `cmam account add` with the cTrader ID that owns it"
-    try:
-        desk.authorise_account(known.account, grant.pair.access)
-    except Refused as refused:
-        return str(refused)
+    desk.authorise_account(known.account, grant.pair.access)
     return ""
 
 
 def _look_at(desk: Inspection, vault: Vault, folded: Fold, known: KnownAccount, clock: Clock, days: int) -> Seen:
-    why = authorise(desk, vault, known)
+    try:
+        why = authorise(desk, vault, known)
+    except Refused as refused:
+        why = str(refused)
     if why:
         return from_log(folded, known.account, why)
     logged = folded.accounts.get(known.account) or AccountView(account=known.account)

@@ -116,9 +116,9 @@ def run(arguments: Sequence[str]) -> int:
         with suppress(OSError):  # whoever read it has gone; the exit code still tells
             click.echo(wrapped(legible(shortened(text.getvalue()))), err=True, nl=False)
         return refused.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as stopped:
         _end_the_line()
-        say("Interrupted; nothing more was done.")
+        say(str(stopped) or "Interrupted; nothing more was done.")
         return Exit.REFUSED
     except BrokenPipeError:
         # Whoever read our output has gone.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -36,10 +37,14 @@ class ProfileFileInvalid(Exception):
         super().__init__("\n".join(self.faults))
 
 
-def read_profile_file(path: Path, text: str | None = None) -> list[dict[str, Any]]:
-    """The profiles of a file, or of its text; raises ProfileFileInvalid with every fault of its shape."""
-    if text is None:
-        text = _text_of(path)
+def read_profile_file(path: Path) -> list[dict[str, Any]]:
+    """The profiles of a file, or of stdin where the path is `-`; raises ProfileFileInvalid with every fault of its
+    shape."""
+    return profiles_of(_text_of(path), path)
+
+
+def profiles_of(text: str, path: Path) -> list[dict[str, Any]]:
+    """The profiles of a text, and the path that its faults name; raises ProfileFileInvalid with every one of them."""
     try:
         document = tomllib.loads(text.removeprefix("\ufeff"), parse_float=Decimal)
     except (ValueError, RecursionError) as error:  # no TOML, a number of thousands of digits, thousands of brackets
@@ -63,8 +68,7 @@ def read_profile_file(path: Path, text: str | None = None) -> list[dict[str, Any
 
 def _text_of(path: Path) -> str:
     try:
-        with open_to_read(path) as file:
-            data = file.read(FILE_BYTES_MAX + 1)
+        data = sys.stdin.buffer.read(FILE_BYTES_MAX + 1) if str(path) == "-" else _bytes_of(path)
         if len(data) > FILE_BYTES_MAX:
             raise ProfileFileInvalid([f"{path}: the file is larger than {FILE_BYTES_MAX} bytes"])
         return data.decode("utf-8")
@@ -72,6 +76,11 @@ def _text_of(path: Path) -> str:
         raise ProfileFileInvalid([f"{path} cannot be read: {error.strerror or error}"]) from None
     except UnicodeDecodeError:
         raise ProfileFileInvalid([f"{path}: this is not text in UTF-8"]) from None
+
+
+def _bytes_of(path: Path) -> bytes:
+    with open_to_read(path) as file:
+        return file.read(FILE_BYTES_MAX + 1)
 
 
 def _profile(entry: Mapping[str, Any], number: int, faults: list[str]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class _Tokens(BaseModel):
 
 def read_tokens(path: Path) -> tuple[GivenTokens, ...]:
     """The pairs in a file, each once: one object, a list, or an object with `accounts`. Raises TokensInvalid."""
-    document = _json_of(path)
+    document = _json_of(_text_of(path), path)
     entries = document.get("accounts", [document]) if isinstance(document, dict) else document
     if not isinstance(entries, list) or not entries:
         raise TokensInvalid(f"Expected tokens in {path}; found a JSON document without any.")
@@ -120,7 +120,7 @@ def read_application(path: Path) -> GivenApplication:
         if not _may_be_secret(alone):
             raise TokensInvalid(f"Expected a client secret on the first line of {path}; found {_found(alone)}.")
         return GivenApplication("", Secret(alone))
-    document = _json_of(path)
+    document = _json_of(text, path)
     if not isinstance(document, dict):
         document = {}
     secret = document.get("client_secret") or document.get("clientSecret")
@@ -143,9 +143,9 @@ def _may_be_secret(text: str) -> bool:
     return 0 < len(text) <= SECRET_CHARACTERS_MAX and is_word and text[0] not in '["'
 
 
-def _json_of(path: Path) -> Any:
+def _json_of(text: str, path: Path) -> Any:
     try:
-        return json.loads(_text_of(path))
+        return json.loads(text)
     except (ValueError, RecursionError):
         raise TokensInvalid(f"Expected JSON in {path}; found something else.") from None
 

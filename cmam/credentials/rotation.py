@@ -9,8 +9,9 @@ only then hand it out. Must not know who uses the tokens, nor when this is calle
 | the provider's answer | the same: the new pair was never seen by us | the same; if both are dead, asks for consent |
 | the new pair is durable | the new pair | uses it |
 
-Only the second row can lose a pair, and no client can prevent it; the note is what makes it visible at once. A pair
-that its place does not take is spent all the same: it is handed back, to be used and saved as soon as that can be.
+Only the second row can lose a pair, and no client can prevent it. Nothing rests on what the note says: that it could be
+written shows, before anything is spent, that the place takes what comes. A pair that its
+place does not take is spent all the same: it is handed back, to be used and saved as soon as that can be.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Grant:
 
     `user` is the cTrader ID that gave it, 0 where unknown. `application` is the fingerprint of the client id it was
     given to: under another application it opens nothing. `refreshing` is set before a refresh token is spent and
-    cleared with its answer, so that a crash in between is seen at the next start.
+    cleared with its answer: a file that takes this takes the new pair, and shows a crash in between.
     """
 
     id: str

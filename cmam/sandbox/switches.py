@@ -113,6 +113,7 @@ _CHOICES = {
     "rate_window": ("sliding", "bucket", "fixed"),
     "rate_refusal": ("BLOCKED_PAYLOAD_TYPE", "REQUEST_FREQUENCY_EXCEEDED"),
 }
+_RANGES = {"heartbeat_after_ms": (1, 2**31 - 1), "token_error_status": (200, 599), "history_days": (0, 3_660)}
 _WORDS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
 
 
@@ -133,8 +134,9 @@ def _read(name: str, present: object, text: str) -> object:
             raise UnknownSwitch(f"expected on or off for {name}, found {text!r}")
         return _WORDS[text.lower()]
     if isinstance(present, int):
-        if not text.isascii() or not text.isdigit():
-            raise UnknownSwitch(f"expected a whole number of at least 0 for {name}, found {text!r}")
+        least, most = _RANGES.get(name, (0, 2**31 - 1))
+        if not (text.isascii() and text.isdigit() and len(text) <= 10 and least <= int(text) <= most):
+            raise UnknownSwitch(f"expected a whole number from {least} to {most} for {name}, found {text!r}")
         return int(text)
     allowed = _CHOICES.get(name)
     if allowed is not None and text not in allowed:

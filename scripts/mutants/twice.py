@@ -206,7 +206,7 @@ MUTATIONS = (
     Mutation(
         "a copy that has ended is opened again",
         "cmam/domain/deciding/decide.py",
-        "    if ended is not None and not ended.source_closed and not may_reopen(draft.settings.policy, ended):\n"
+        "    if ended is not None and not ended.source_closed and not may_reopen(draft, ended):\n"
         "        return COPY_FINISHED\n",
         "",
         (LIFE,),

@@ -942,21 +942,27 @@ class Amend(Rest):
             if self.had is not None:  # what is not copied stays
                 stop = stop if self.is_on("copy_sl") or self.number("fixed_sl") is not None else self.had.stop
                 target = target if self.is_on("copy_tp") or self.number("fixed_tp") is not None else self.had.target
-            wide = self.ordered(self.shrunk(self.bounded(self.size()))) if self.shrink < 1 else None
+            anew = self.shrink < 1 or self.risks_more(stop)
+            most = self.ordered(self.shrunk(self.bounded(self.size()))) if anew else None
         except Skip as skip:
             return str(skip)
         exact = self.exact * self.opened.units / self.before
         units = floored(exact, self.symbol.step)
         if units > self.units:
-            anew = self.outcome()
-            most = max(anew.units, self.units) if isinstance(anew, Copy) else self.units
-            if most < units:
-                units = exact = most
-        if wide is not None and wide < units:
-            units = exact = wide
+            opened = self.outcome()
+            grown = max(opened.units, self.units) if isinstance(opened, Copy) else self.units
+            if grown < units:
+                units = exact = grown
+        if most is not None and most < units:
+            units = exact = most
         if units < self.symbol.least:
             return "below_minimum"
         return self.entry, units, stop, target, floored(exact, Fraction(1, 100))  # what is kept of it
+
+    def risks_more(self, stop: Fraction | None) -> bool:
+        """Whether an order that is sized by its stop shall have a farther one, or none."""
+        had = self.had.stop if self.had is not None and self.text("volume.mode") == "risk_percent" else None
+        return had is not None and (stop is None or stop - had > self.symbol.tick)
 
 
 def moved(level: Fraction | None, copy: Standing, symbol: Symbol, *, is_stop: bool) -> Fraction | None:

@@ -9,6 +9,8 @@ import pytest
 
 from cmam.actors import messages as m
 from cmam.domain.events import RequestsBlocked
+from cmam.domain.values.ids import AccountId
+from cmam.openapi import answers, catalogue, requests
 from tests.person import LEADER, PERSON_CONNECTION
 from tests.whole import SAME_BROKER, Whole
 
@@ -103,3 +105,25 @@ def test_what_the_limiter_has_not_taken_yet_leaves_before_the_end(seed: int) -> 
     whole.run(1)
     assert whole.person.holds(SAME_BROKER) == []
     assert whole.stepper.failures == []
+
+
+def test_questions_that_wait_keep_no_end_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    """A server that takes no histories for minutes: the system ends at once, and says of nothing that it has not left.
+
+    Nobody waits for an answer any more, and all that was committed had left.
+    """
+    whole = Whole(seed=3)
+    whole.start_ready()
+    whole.run(3)
+    kind = catalogue.type_of(requests.ask_deals(AccountId(LEADER), 0, 1))
+    limiter = m.limiter_name("demo-1")
+    question = requests.ask_deals(AccountId(LEADER), 0, 1)
+    whole.stepper.directory.tell(limiter, m.Blocked(kind, 60_000_000))
+    whole.stepper.directory.tell(limiter, m.Ask(AccountId(LEADER), "deals", question, "nobody", answers.read_deals))
+    whole.run(0.1)
+    assert whole.system is not None
+    assert whole.system.status().read(limiter)["waiting"] == 1
+    asked_us = whole.now_us()
+    assert whole.system.stop() == 0
+    assert whole.now_us() - asked_us < 1_000_000
+    assert [record.getMessage() for record in caplog.records if "has left" in record.getMessage()] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cmam.actors import messages as m
@@ -11,8 +13,10 @@ from cmam.domain.belief import limits
 from cmam.domain.events import ChangeDecided
 from cmam.domain.values.reasons import Reason
 from cmam.store.past.replay import verify
+from tests.person import LEADER
 from tests.rulebook import LEAD, UNIT, Case, Rulebook
 from tests.whole import SAME_BROKER, Whole
+from tests.worlds import crowded
 
 LOT = 10_000_000
 
@@ -125,3 +129,45 @@ def test_a_leaders_lot_that_changes_stops_who_counts_in_lots_until_it_is_confirm
     assert limits.SYMBOLS not in leader.alerts
     assert verify(book.log.read_all()).is_identical
     assert book.stepper.failures == []
+
+
+@pytest.mark.parametrize("fault", ["error", "drop"])
+@pytest.mark.parametrize("kind", [2124, 2133])
+def test_a_look_that_is_not_answered_holds_back_nothing_of_a_leader(fault: str, kind: int) -> None:
+    """A symbol changes, and the broker does not tell what the account holds, or what it dealt: all that is reported
+    meanwhile waits for that look, and a close must not."""
+    whole = Whole(seed=1)
+    whole.start_ready()
+    position = whole.person.buy(LOT)
+    whole.run(5)
+    code = {"code": "BLOCKED_PAYLOAD_TYPE", "retry_after": "300"} if fault == "error" else {}
+    whole.broker.set_fault(fault, {"type": str(kind), "account": str(LEADER), **code})
+    whole.broker.set_fault("symbol", {"broker": "Alpha Markets", "symbol": "GBPUSD", "set": "step_volume=1000000"})
+    whole.run(1)
+    whole.person.close(position, LOT)
+    whole.run(2.5)
+    assert whole.person.holds(SAME_BROKER) == []
+    whole.broker.clear_fault(fault)
+    whole.run(90)
+    assert verify(whole.log.read_all()).is_identical
+    assert whole.stepper.failures == []
+
+
+def test_a_leader_is_looked_at_before_his_crowd_where_a_symbol_changes() -> None:
+    """The broker tells everybody at once, and each asks for everything again. What the leader does is kept back until
+    he has been looked at, so his questions go first, and his close costs no more than the closes themselves."""
+    followers = tuple(range(42_000_000, 42_000_040))
+    whole = Whole(seed=2, followers=followers, world=crowded(followers))
+    whole.settings = replace(whole.settings, api=replace(whole.settings.api, max_requests=20))
+    whole.start_ready()
+    position = whole.person.buy(LOT)
+    whole.run(20)
+    whole.broker.set_fault("symbol", {"broker": "Alpha Markets", "symbol": "GBPUSD", "set": "step_volume=1000000"})
+    whole.stepper.network.collect()
+    whole.run(0.1)
+    books = [whole.broker.floor.accounts[follower].positions for follower in followers]
+    assert all(books)
+    whole.person.close(position, LOT)
+    whole.run(3.2)
+    assert not any(books)
+    assert whole.stepper.failures == []

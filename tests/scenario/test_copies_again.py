@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
+from pathlib import Path
 
 from cmam.openapi._pb import OpenApiModelMessages_pb2 as model
 from cmam.sandbox.switches import Switches
 from cmam.store.auditing.audit import Audit
 from cmam.store.auditing.explain import explain
 from cmam.store.auditing.filters import Filters
+from cmam.store.auditing.pack import export_pack
+from cmam.store.auditing.pack_check import verify_pack
 from cmam.store.auditing.totals import totals
 from tests.whole import NETTED, SAME_BROKER, Whole
 
@@ -52,6 +56,23 @@ def test_a_copy_that_is_opened_again_keeps_the_line_of_what_it_was() -> None:
     ]
     for name in (str(first.position), str(second.position), then["copy_id"]):
         assert {story["verdict"] for story in explain(audit, name)} == {"copy"}
+
+
+def test_a_pack_of_what_a_copy_was_has_all_that_it_rested_on(tmp_path: Path) -> None:
+    """Chosen by how its first life ended: its decisions and requests are those of the copy, whichever its life."""
+    whole = Whole(seed=7, settings={"reopen": "on"})
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(2)
+    (first,) = whole.person.holds(SAME_BROKER)
+    whole.person.close(first.position, first.volume, account=SAME_BROKER)
+    whole.run(5)
+    audit = Audit.of(whole.log)
+    made = export_pack(audit, tmp_path / "closed.pack", Filters(reason="closed_by_human"))
+    assert (made.copies, made.decisions) == (2, len(list(audit.decisions())))
+    lines = [json.loads(line) for line in (tmp_path / "closed.pack").read_text().splitlines()]
+    assert "account.intent_recorded" in {line.get("topic") for line in lines}
+    assert verify_pack(tmp_path / "closed.pack", audit.log.log_head()).is_whole
 
 
 def test_a_turn_that_opens_nothing_leaves_what_was_closed() -> None:

@@ -168,3 +168,46 @@ def test_a_day_nobody_saw_begin_counts_what_positions_cost_since() -> None:
     (day,) = view.days.values()
     assert day.anchor == morning - 30_000
     assert verify(whole.log.read_all()).is_identical
+
+
+UNREAD = {"code": "CH_SERVER_NOT_REACHABLE", "type": "2121", "account": str(SAME_BROKER)}
+"""The server tells nobody what that account is worth."""
+
+
+def test_no_guard_trips_by_a_balance_that_nobody_has_told() -> None:
+    """A new account whose particulars are refused at first: its balance is not 0, which `min_equity` had all that it
+    holds closed for, a person's own trade too; and what it turns out to have is no day's gain."""
+    settings = {"min_equity": "1000", "daily_target": "500", "guard.scope": "account", "volume.amount": "0.01"}
+    whole = Whole(seed=3, settings=settings)
+    whole.person.buy(LOT, account=SAME_BROKER)
+    whole.broker.set_fault("error", UNREAD)
+    whole.start()
+    whole.run(20)
+    assert len(whole.person.holds(SAME_BROKER)) == 1
+    whole.broker.clear_fault("error")
+    whole.run(65)
+    whole.person.buy(LOT)
+    whole.run(3)
+    assert len(whole.person.holds(SAME_BROKER)) == 2
+    assert whole.events(SAME_BROKER, GuardTripped) == []
+    assert verify(whole.log.read_all()).is_identical
+
+
+def test_no_guard_trips_by_the_balance_of_before_a_gap() -> None:
+    """3,000 are paid in while the line is down, and 1,000 are lost: nothing is below the limit. What the account is
+    worth is told late, and until then nobody knows of what came in."""
+    whole = Whole(seed=3, settings={"min_equity": "24500", "volume.amount": "1"})
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(5)
+    (held,) = whole.person.holds(SAME_BROKER)
+    whole.broker.set_fault("error", UNREAD)
+    whole.stepper.network.cut_all()
+    whole.broker.set_fault("deposit", {"account": str(SAME_BROKER), "amount": "3000"})
+    whole.broker.set_fault("price", {"symbol": "EURUSD", "bid": f"{held.price - 0.011:.5f}"})
+    whole.run(20)
+    assert len(whole.person.holds(SAME_BROKER)) == 1
+    whole.broker.clear_fault("error")
+    whole.run(65)
+    assert whole.events(SAME_BROKER, GuardTripped) == []
+    assert verify(whole.log.read_all()).is_identical

@@ -185,7 +185,8 @@ def test_enter_keeps_every_value(ready: ReadyInfo, tmp_path: Path, capsys: pytes
 def test_another_application_is_asked_about_first(
     ready: ReadyInfo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before accounts are locked out they are named, and no is the answer that Enter gives."""
+    """Before accounts are locked out they are named, and no is the answer that Enter gives. Blanks are no secret: the
+    earlier application's was kept for them, under the new id."""
     person = Person(tmp_path / "home", capsys)
     file = str(ready_file(ready, tmp_path))
     person.configures(ready, "--secret-file", file)
@@ -194,6 +195,9 @@ def test_another_application_is_asked_about_first(
     with _at_terminal(person.home, "api", "configure") as terminal:
         terminal.until("Client id [")
         terminal.type("1003_another")
+        terminal.until("Secret: ")
+        terminal.type("  ")
+        terminal.until("Error: expected one word without blanks")
         terminal.until("Secret: ")
         terminal.type("another-secret")
         terminal.until("Change advanced options?")
@@ -247,7 +251,8 @@ def test_start_on_a_terminal_draws_its_screen_in_a_child(
 ) -> None:
     """On a terminal `start` shows a live screen, its log goes to a private file, and Ctrl-C ends both in order.
 
-    A `status --watch` elsewhere ends too, and leaves a word in the place of its screen.
+    A `status --watch` elsewhere ends too, and leaves a word in the place of its screen. Ctrl-Z says what it means on
+    the terminal's own screen, before it stops (here no shell is there that could let it go on, and it does so at once).
     """
     person = Person(tmp_path / "home", capsys)
     file = str(ready_file(ready, tmp_path))
@@ -256,10 +261,14 @@ def test_start_on_a_terminal_draws_its_screen_in_a_child(
     with _at_terminal(person.home, "start") as terminal, _at_terminal(person.home, "status", "--watch") as other:
         terminal.until(f"{len(ready.accounts)} of {len(ready.accounts)} accounts ready")
         other.until(f"{len(ready.accounts)} of {len(ready.accounts)} accounts ready")
+        os.kill(terminal._process.pid, signal.SIGTSTP)
+        terminal.until("\x1b[?1049l")
+        terminal.until("Stopped by Ctrl-Z: nothing is copied or closed")
+        terminal.until(f"{len(ready.accounts)} of {len(ready.accounts)} accounts ready")
         os.kill(terminal._process.pid, 2)  # a kill reaches the screen only by its parent
         assert terminal.end() == 0
         assert "Ended in order." in terminal.seen
-        assert terminal.seen.index("\x1b[?1049l") < terminal.seen.index("Nothing of ours is left open.")
+        assert terminal.seen.rindex("\x1b[?1049l") < terminal.seen.index("Nothing of ours is left open.")
         assert other.end() == 0
         assert "cmam has ended; `cmam status` shows what was stored last." in other.seen
     log = person.home / "start.log"

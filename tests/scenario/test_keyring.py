@@ -13,6 +13,7 @@ from cmam.config.settings_file import edit_settings
 from cmam.credentials import secrets_file
 from cmam.credentials.secrets_file import open_secrets
 from cmam.credentials.vault import Application, with_application
+from cmam.store.logfile.lock import StoreLock
 from tests.scenario.guide import Person
 
 NOWHERE = ("--host", "127.0.0.1", "--port", "1")
@@ -77,3 +78,16 @@ def test_a_keyring_named_by_the_environment_keeps_what_it_has(person: Person, mo
     assert person.types("api", "configure", *NOWHERE, "--max-requests", "40").code == 3
     assert open_secrets(home, "keyring").load().application == APPLICATION
     assert not home.secrets.exists()
+
+
+def test_secrets_are_not_moved_from_under_a_cmam_that_runs(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would look for them where they were, renew no token any more, and end with the last one that it has."""
+    monkeypatch.setattr(secrets_file, "desktop_ring", Ring)
+    home = Home(person.home)
+    open_secrets(home, "file").update(lambda vault: with_application(vault, APPLICATION))
+    with StoreLock(person.home).acquire(since="", command="cmam start"):
+        said = person.types("api", "configure", *NOWHERE, "--secrets", "keyring")
+    assert said.code == 1
+    assert "Stop it, then say --secrets again" in said.err
+    assert open_secrets(home, "file").load().application == APPLICATION
+    assert person.types("api", "show", "--json").lines[0]["secrets"] == "file"

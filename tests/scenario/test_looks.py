@@ -187,3 +187,28 @@ def test_costs_that_move_at_each_look_are_not_put_on_record_at_each() -> None:
     (known,) = view.positions.values()
     assert known.swap == held.swap
     assert verify(whole.log.read_all()).is_identical
+
+
+@pytest.mark.parametrize(("kind", "code"), [("2111", "POSITION_NOT_FOUND"), ("2110", "POSITION_NOT_FOUND")])
+def test_what_is_called_gone_and_shown_is_asked_for_ever_more_rarely(kind: str, code: str) -> None:
+    """A broker that refuses a close, or a level, as of a position that he shows: after its delay, not every 5 seconds,
+    of which each put the whole account on record. It is done as soon as he takes it."""
+    whole = Whole(seed=5)
+    whole.start_ready()
+    position = whole.person.buy(LOT)
+    whole.run(5)
+    asked, looks = len(whole.events(SAME_BROKER, IntentRecorded)), len(whole.events(SAME_BROKER, Reconciled))
+    whole.broker.set_fault("error", {"account": str(SAME_BROKER), "type": kind, "code": code})
+    if kind == "2111":
+        whole.person.close(position, LOT)
+    else:
+        whole.person.amend(position, stop=1.0)
+    whole.run(10 * MINUTE)
+    assert 10 <= len(whole.events(SAME_BROKER, IntentRecorded)) - asked <= 20
+    assert len(whole.events(SAME_BROKER, Reconciled)) - looks <= 40
+    whole.broker.clear_fault("error")
+    whole.run(MINUTE + 5)
+    held = whole.person.holds(SAME_BROKER)
+    assert [one.stop for one in held] == ([] if kind == "2111" else [1.0])
+    assert verify(whole.log.read_all()).is_identical
+    assert whole.stepper.failures == []

@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from cmam import office
+from cmam.actors.threads.runtime import Latch
+from cmam.clock import SECOND_US, SystemClock
+from cmam.config.home import Home
+from cmam.rescue import Rescue, links_of
 from cmam.sandbox.serving.options import ReadyInfo
 from cmam.sandbox.serving.server import run_in_thread
 from tests.scenario.guide import Person, options
@@ -226,6 +231,41 @@ def test_direct_asks_again_for_what_was_refused(person: Person, market: Market) 
         gone = person.types("flatten", "main", "--direct", "--yes", "--wait", "0.5")
     assert gone.code == 3
     assert "not known" in gone.err
+
+
+@pytest.mark.parametrize("code", ["CH_SERVER_NOT_REACHABLE", "CH_ACCESS_TOKEN_INVALID"])
+def test_direct_gives_nobody_up_who_is_refused_for_now(person: Person, market: Market, code: str) -> None:
+    """A trading service that is down for a moment, or a token that a running cmam renews just then, is asked again; and
+    as long as nobody knows what is there, somebody has to say that it may be closed."""
+    with running(person) as process:
+        _copied(market, person)
+        process.kill()
+    file = str(person.home.parent / "ready.json")
+    words = ("flatten", "main", "--direct", "--wait", "20")
+    for expected, *more in ((2,), (0, "--yes")):
+        fault = ("error", f"code={code}", "type=2102", "count=1", "--ready-file", file)
+        assert person.types("sandbox", "fault", *fault).code == 0
+        said = person.types(*words, *more)
+        assert said.code == expected, said.err
+        assert len(market.holds(SAME_BROKER)[0]) == (expected > 0)
+
+
+def test_direct_goes_on_with_tokens_that_are_renewed_meanwhile(person: Person, market: Market) -> None:
+    """Between the look and the closes, while somebody reads what is listed, a refresh ends the sessions of all."""
+    with running(person) as process:
+        _copied(market, person)
+        process.kill()
+    home, clock = Home(person.home), SystemClock()
+    registry = office.read_registry(home)
+    one = Rescue(home, office.settings_of(home), registry, links_of(registry, None, None), clock, Latch().wait)
+    try:
+        assert [len(seen.positions) for seen in one.look() if seen.account.account == SAME_BROKER] == [1]
+        assert person.types("account", "refresh").code == 0
+        found = one.empty(clock.monotonic() + 20 * SECOND_US, lambda _: None)
+    finally:
+        one.end()
+    assert all(seen.is_empty for seen in found), [seen.why_not for seen in found]
+    assert market.holds(SAME_BROKER) == ((), ())
 
 
 @pytest.mark.parametrize("ending", ["leave", "close"])

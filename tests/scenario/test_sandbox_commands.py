@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmam.cli.sandbox.sandbox import sandbox
+from cmam.cli.sandbox.sandbox import CONNECTIONS_MAX, sandbox
 from cmam.sandbox.serving.options import ReadyInfo, SandboxOptions
 from cmam.sandbox.serving.server import run_in_thread
 from cmam.sandbox.trader import player
@@ -54,9 +55,10 @@ def cmam(ready: ReadyInfo, home: Path) -> Any:
     return run
 
 
-def _hears_hangups() -> None:
-    """Undo what `nohup` did to us: it would have the server outlive its terminal."""
+def _as_from_a_poor_shell() -> None:
+    """Undo what `nohup` did to us: it would have the server outlive its terminal. And have a poor shell's limits."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
 def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -67,7 +69,7 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        preexec_fn=_hears_hangups,
+        preexec_fn=_as_from_a_poor_shell,
     )
 
 
@@ -137,6 +139,29 @@ def test_bad_values_are_named_and_end_with_2(cmam: Any, arguments: tuple[str, ..
     assert result.exit_code == 2
     assert expected in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_shells_limit_of_open_files_is_none_of_the_servers(tmp_path: Path) -> None:
+    """Some systems begin a process with 256, which a few hundred clients would use up; it takes what it may have."""
+    process = start(tmp_path, "--json")
+    assert process.stdout is not None
+    try:
+        process.stdout.readline()
+        soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        assert soft >= min(hard, CONNECTIONS_MAX)
+    finally:
+        process.terminate()
+        process.communicate(timeout=STOP_S_MAX)
+
+
+def test_that_ticks_are_being_read_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Millions of rows take their time, and a program that says nothing for a minute looks as if it hung."""
+    monkeypatch.setattr("cmam.cli.sandbox.sandbox.TICKS_UNSAID_BYTES", 0)
+    file = tmp_path / "ticks.csv"
+    file.write_text("time,symbol,bid\n" * 2**16)
+    result = CliRunner().invoke(sandbox, ["--home", str(tmp_path), "--ticks", str(file)], prog_name="cmam sandbox")
+    assert result.exit_code == 2
+    assert result.output.startswith("Reading 1 MiB of ticks …\n")
 
 
 @pytest.mark.parametrize(
@@ -327,6 +352,20 @@ def test_a_refused_row_is_told_and_the_rest_is_played(cmam: Any, tmp_path: Path)
     assert "1 of 2 rows were refused" in result.output
     for position in json.loads(cmam("trade", "list", "--json").stdout)["position"]:
         cmam("trade", "close", str(position["positionId"]))
+
+
+def test_what_fills_in_part_is_told_as_far_as_it_went(cmam: Any) -> None:
+    """Half of a purchase and half of its close are held and gone, and get their levels; the rest was cancelled."""
+    cmam("fault", "partial-fill", "fraction=0.5")
+    bought = cmam("trade", "buy", "EURUSD", "0.50", "--sl", "0.5").stdout.strip()
+    assert bought.startswith("bought 0.25 EURUSD at")
+    assert bought.endswith(", and the rest was cancelled, levels set")
+    (position,) = json.loads(cmam("trade", "list", "--json").stdout)["position"]
+    closed = cmam("trade", "close", str(position["positionId"])).stdout.strip()
+    assert closed.startswith("closed 0.12 EURUSD at")
+    assert closed.endswith(", and the rest was cancelled")
+    cmam("fault", "partial-fill", "--off")
+    assert "closed 0.13" in cmam("trade", "close", str(position["positionId"])).stdout
 
 
 def test_faults_are_switched_and_listed(cmam: Any) -> None:

@@ -53,6 +53,9 @@ class Books:
             return self, "POSITION_NOT_FOUND"
         if intent.command.order is not None and intent.command.order not in self.resting:
             return self, "ORDER_NOT_FOUND"
+        rests = self.resting[command.order] if command.order is not None else None
+        if rests is not None and command.kind is CommandKind.AMEND_ORDER and command.volume <= rests.executed_volume:
+            return self, "TRADING_BAD_VOLUME"
         is_close = command.kind is CommandKind.CLOSE
         if is_close and position is not None and command.volume > self.positions[position].volume:
             return self, "TRADING_BAD_VOLUME"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from cmam.domain.belief import restored
+from cmam.domain.belief import shares as belief_shares
 from cmam.domain.folds import taking_in
 from cmam.domain.turns import another_life
 from tests.stranger.nets import LOT
@@ -134,6 +135,33 @@ def test_what_was_closed_of_a_share_is_closed_once_whatever_was_opened_beside_it
     nets.is_restored(meanwhile=lambda: nets.closes(0, 2))
     assert sorted(nets.shares().values()) == [2]
     nets.leaves_nothing()
+
+
+def _opened_anew() -> RestoredNets:
+    """Two shares that come to nothing; what is opened since is closed, once a person has taken a lot of it."""
+    nets = RestoredNets(4, -4)
+    nets.backs_up()
+    nets.opens(3)
+    nets.world.run(6)
+    nets.person.close(nets.net, LOT)
+    nets.world.run(6)
+    nets.closes(2)
+    nets.is_restored()
+    return nets
+
+
+def test_what_an_order_that_is_forgotten_opened_beyond_the_shares_is_what_the_other_side_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The net was flat at the backup, and stands against what a person took of it: it was told as somebody's add."""
+    nets = _opened_anew()
+    nets.adds_up()
+    nets.leaves_nothing()
+    monkeypatch.setattr(belief_shares, "OPENED_SINCE_ANEW", 99)
+    nets = _opened_anew()
+    with pytest.raises(AssertionError):
+        nets.adds_up()
+    nets.world.stepper.kill()
 
 
 def test_what_a_leader_has_left_since_is_closed_though_the_log_does_not_know_it() -> None:

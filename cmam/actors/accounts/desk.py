@@ -347,7 +347,10 @@ class Desk:
     def note_trader(self, *, is_known: bool) -> None:
         """Note whether the account's particulars are known, and say where they are not: nothing could be opened."""
         self.lacks_trader = not is_known
-        lack = "cmam could not read what this account is worth. Nothing opens on it until it can; it asks again."
+        lack = (
+            "cmam could not read what this account is worth. Nothing opens on it, and no guard trips, until it can; it "
+            "asks again."
+        )
         text = "" if is_known else lack
         self.alert(m.Alert("trader", text))
 

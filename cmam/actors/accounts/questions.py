@@ -165,6 +165,8 @@ class Questions:
             is_over = question.startswith(PATIENCE)
             found = preparation.impatient(question, view) if is_over else ((), preparation.again(question))
             self._go_on(preparation, found)
+            if not (preparation.holds_reports or preparation.is_done):
+                self._held.reports[:0], self._early = self._early, []  # told one by one, as without this look
 
     def symbols_changed(self, symbols: tuple[int, ...]) -> None:
         """Read changed symbols again before anything is decided in them; with none, look at everything once more.
@@ -257,9 +259,14 @@ class Questions:
         elif doubts is not None and now >= doubts:
             self.prepare(self._doubts.looked_again(now))
 
+    @property
+    def _keeps_back(self) -> bool:
+        """Whether what is reported waits for what is being asked."""
+        return self._preparation is not None and self._preparation.holds_reports
+
     def _ask(self, questions: tuple[Question, ...]) -> None:
         desk = self._desk
-        is_new = not desk.is_reconciled
+        is_new = not desk.is_reconciled or (desk.leads and self._keeps_back)
         for question in questions:
             is_look = question.name == "snapshot"
             if is_look and (left_us := self._quiet_at_us - desk.ports.clock.monotonic()) > 0:
@@ -405,7 +412,7 @@ class Questions:
     def holds(self, message: m.Reported) -> bool:
         """Keep a report back that the snapshot on its way may show, or that must wait for its symbol; whether it was
         kept."""
-        if self._preparation is None or not self._preparation.holds_reports:
+        if self._preparation is None or not self._keeps_back:
             return self._held.holds(message)
         self._early.append(message)
         self._preparation.hear(message.fact)

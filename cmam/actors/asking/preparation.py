@@ -52,7 +52,9 @@ PATIENCE = "patience "
 """How the name of a question begins that asks no broker: whether what the next step waits for has come by now."""
 PATIENCE_US = 2_000_000
 """How long a snapshot waits for what the account is worth, and for symbols of which nothing is known; longer, and its
-closes would wait too."""
+closes would wait too. An account in sight that looks at everything once more keeps back what is reported meanwhile for
+no longer: what has not come by then is done without, and a snapshot is that of a `REFRESH`."""
+IN_SIGHT = f"{PATIENCE}sight"
 CLOSINGS_PATIENCE_US = 1_000_000
 """How long it waits for what took a part of copies: a round trip as a rule, and nobody asks again."""
 HISTORY_PATIENCE_US = 5_000_000
@@ -134,6 +136,7 @@ class Preparation:
         self._has_trader = False
         self._without: set[str] = set()
         self._asks_past = asks_past
+        self._is_in_sight = kind is Kind.FULL and view.health is Health.RECONCILED and not asks_past
         self._tells_costs = tells_costs
 
     def _start_of_gap(self, view: AccountView, now_us: int) -> int:
@@ -167,6 +170,9 @@ class Preparation:
         if self.kind is Kind.DOUBTS:
             self.is_done = True  # a second look tells as much by now
             return (), ()
+        if question == IN_SIGHT and not self.has_snapshot:
+            self.kind = Kind.REFRESH
+            return (), ()
         return self._go_on(view)
 
     def begin(self) -> tuple[Question, ...]:
@@ -178,6 +184,8 @@ class Preparation:
             return self._put(*self._lives.begin())
         if self.kind in (Kind.READBACK, Kind.REFRESH):
             return self._put_snapshot()
+        if self._is_in_sight:
+            self._waits("sight", PATIENCE_US)
         asked: tuple[Question, ...] = ()
         if self.needs_worth:
             asked = self._put(Question("trader", requests.ask_trader(self._account), translate.sane_trader))
@@ -263,7 +271,7 @@ class Preparation:
         """Whether histories may still come. What opened what is told by the very first ones, and whose a part of a net
         is by orders alone: these are waited for however long it takes."""
         awaited = [name for name in self._open if name == "deals" or name.startswith(STRANGE)]
-        if not awaited:
+        if not awaited or IN_SIGHT in self._without:
             return False
         is_needed = not view.has_reconciled or (view.is_netted() and awaited != ["deals"])
         return is_needed or self._waits("history", HISTORY_PATIENCE_US)
@@ -275,7 +283,7 @@ class Preparation:
     def _waits(self, what: str, span_us: int) -> bool:
         """Whether patience is not over yet; it begins when it is first asked for."""
         name = f"{PATIENCE}{what}"
-        if name in self._without:
+        if name in self._without or IN_SIGHT in self._without:
             return False
         if not self.expects(name):
             self._open[name] = Question(name, None, lambda wire: wire)

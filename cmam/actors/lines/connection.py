@@ -128,6 +128,7 @@ class ConnectionActor(Watched):
             case m.TokensChanged():
                 self._tokens_changed(message)
             case m.AccountRestarted():
+                self._outbox.forget(message.account)
                 if self._is_ready(message.account):
                     self._tell_account(message.account, m.SessionMoved(Health.AUTHORISED))
             case m.Answered():
@@ -322,8 +323,8 @@ class ConnectionActor(Watched):
                 asked.question, refusal.code, refusal.description, refusal.retry_after_us // SECOND_US
             )
             self._directory.tell(asked.reply_to, unanswered)
-            return
-        self._tell_account(event.account, m.Reported(refusal_fact(event.name, refusal)))
+        elif event.payload_type in catalogue.TRADING:
+            self._tell_account(event.account, m.Reported(refusal_fact(event.name, refusal)))
 
     def _tell_account(self, account: int, message: object) -> None:
         self._directory.tell(m.account_name(account), message)
@@ -385,6 +386,7 @@ class ConnectionActor(Watched):
         self._show("open")
 
     def _account_closed(self, event: session.AccountClosed) -> None:
+        self._outbox.forget(event.account)
         refusal = event.refusal
         if refusal is None or refusal.rule.kind is Kind.SESSION:
             self._tell_account(event.account, m.SessionMoved(Health.DOWN, event.why))

@@ -43,6 +43,11 @@ class Outbox:
         """The question of that name, which is answered with this, one way or the other; None where nobody asked."""
         return self._asked.pop(name, None)
 
+    def forget(self, account: int) -> None:
+        """What an account has asked it will ask anew, under the same names: what was answered before is older."""
+        reply_to = m.account_name(account)
+        self._asked = {name: asked for name, asked in self._asked.items() if asked.reply_to != reply_to}
+
     def write(self, what: tuple[Any, ...], session: Session, wire: Wire) -> str:
         """Write everything in one go; answers why it failed, or nothing."""
         frames: list[bytes] = []

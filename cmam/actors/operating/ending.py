@@ -15,6 +15,7 @@ from cmam.actors.recording.recorder import RecorderActor
 from cmam.actors.status import StatusBoard
 from cmam.actors.threads.runtime import Directory, Latch
 from cmam.clock import MILLISECOND_US, SECOND_US, Clock
+from cmam.domain.belief.copies import IntentState
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import SystemStopped
 from cmam.domain.values.ids import AccountId, LinkId
@@ -129,10 +130,16 @@ class Ending:
         way = (m.RECORDER, *limiters)  # the way of a request: whoever is at rest has handed on what those before had
         while self._left_us() > SERVANTS_US:
             is_busy = any(self._is_busy(name) for name in way)
-            if not is_busy and not any(self._status.read(name).get("waiting") for name in limiters):
+            waits = any(self._status.read(name).get("waiting") for name in limiters)
+            if not is_busy and not (waits and self._has_unsent()):
                 return
             self._wait(patience, LOOK_US / SECOND_US)
         log.warning("! not everything that was committed has left; the next start settles it")
+
+    def _has_unsent(self) -> bool:
+        """Whether a request is recorded and has not left; for questions nobody waits any more."""
+        views = self._status.views().values()
+        return any(intent.state is IntentState.RECORDED for view in views for intent in view.intents.values())
 
     def _flush(self) -> None:
         """Let a store that takes nothing be tried again for as long as there is time."""

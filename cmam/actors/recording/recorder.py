@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from cmam import processor
@@ -16,7 +17,7 @@ from cmam.actors.recording.backlog import BATCH_MAX, LATE, Backlog, pending_of
 from cmam.actors.threads.runtime import Directory, Watched
 from cmam.actors.threads.timer import Timer
 from cmam.clock import Clock
-from cmam.domain.events import Checkpointed
+from cmam.domain.events import Checkpointed, Event
 from cmam.domain.values.replacing import replace
 from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreUnavailable
 from cmam.store.logfile.chain import Checkpointer, checkpoint
@@ -35,6 +36,9 @@ UNFOLDED_US = 10_000_000
 """How long after that has failed it is tried again."""
 UNREAD_US = 60_000_000
 """How long after a record was found damaged its stream is read again."""
+READ_AT_ONCE = 2_000
+"""So many records of a stream are read in one turn: it may have hundreds of thousands, and what others record waits
+behind the turn, as do their opens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,15 @@ class CheckpointDue:
     """To the operator, who writes the stream `app`: put these heads on record."""
 
     checkpoint: Checkpointed
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """To the recorder's own ear: go on with a stream, of which so much has been read for that life of its writer."""
+
+    read: m.Read
+    life: int
+    records: list[tuple[Event, int]]
 
 
 class RecorderActor(Watched):
@@ -119,6 +132,8 @@ class RecorderActor(Watched):
                 if message.takes_over:
                     self._lives[message.stream] = self._lives.get(message.stream, 0) + 1
                 self._commit()
+                self._read(Reading(message, self._lives.get(message.stream, 0), []))
+            case Reading():
                 self._read(message)
             case m.Tidy():
                 self._tidy()
@@ -152,9 +167,9 @@ class RecorderActor(Watched):
                 continue
             self._waiting.written(part)
             self._parts += 1
-            self._store_up()
             self._hand_on(part)
         self._is_urgent = False
+        self._store_up()  # also where the last that waited is refused: nobody would try what comes next
 
     def _hand_on(self, written: list[m.Append]) -> None:
         """Tell whoever waited that their facts are on disk: this is the only way to the limiter."""
@@ -242,19 +257,23 @@ class RecorderActor(Watched):
         self._directory.tell(error.stream, refused)
         self._directory.tell(m.OPERATOR, refused)
 
-    def _read(self, message: m.Read) -> None:
+    def _read(self, reading: Reading) -> None:
         """Answer with what is stored and what waits, so that a restarted actor misses nothing."""
-        life = self._lives.get(message.stream, 0)
+        message, records = reading.read, reading.records
         try:
-            stored = self._log.read_stream(message.stream, after=message.after)
-            records = [(recorded.event, recorded.at_us) for recorded in stored]
+            stored = self._log.read_stream(message.stream, after=message.after + len(records))
+            part = [(recorded.event, recorded.at_us) for recorded in islice(stored, READ_AT_ONCE)]
         except (StoreUnavailable, StoreBroken) as error:  # of one account: the others go on meanwhile
             if message.stream not in self._unread:
                 log.warning("! %s is read later: %s", message.stream, error)
                 self._unread.add(message.stream)
             self._directory.tell(m.OPERATOR, m.StreamUnread(message.stream, str(error)))
             pause = UNREAD_US if isinstance(error, StoreBroken) else RETRY_LAST_US
-            self._timer.after(pause, m.RECORDER, replace(message, takes_over=False))
+            self._timer.after(pause, m.RECORDER, reading)
+            return
+        records.extend(part)
+        if len(part) == READ_AT_ONCE:
+            self._directory.tell(m.RECORDER, reading)
             return
         if message.stream in self._unread:
             self._unread.discard(message.stream)
@@ -263,4 +282,5 @@ class RecorderActor(Watched):
             # A batch whose answer was lost is in the file and waits all the same.
             fresh = append.facts[max(0, message.after + len(records) + 1 - append.version) :]
             records.extend((fact.event, append.at_us) for fact in fresh)
-        self._directory.tell(message.reply_to, m.StreamRead(message.stream, tuple(records), life, message.after))
+        told = m.StreamRead(message.stream, tuple(records), reading.life, message.after)
+        self._directory.tell(message.reply_to, told)

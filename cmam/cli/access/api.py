@@ -174,9 +174,15 @@ def _ask_credentials(vault: Vault) -> Application:
     client_id = click.prompt("Client id", default=known.client_id if known else None, err=True, value_proc=_one_word)
     keeps = known is not None and known.client_id == client_id
     hint = "Secret (Enter keeps it)" if keeps else "Secret"
-    typed = click.prompt(hint, hide_input=True, default="" if keeps else None, show_default=False, err=True)
-    secret = Secret(typed.strip()) if typed.strip() else (known.client_secret if known else Secret(""))
-    return Application(client_id, secret)
+    typed = click.prompt(
+        hint,
+        hide_input=True,
+        default="" if keeps else None,
+        show_default=False,
+        err=True,
+        value_proc=lambda text: _one_word(text) if text else "",
+    )
+    return Application(client_id, Secret(typed) if typed or known is None else known.client_secret)
 
 
 def _one_word(text: str) -> str:
@@ -268,7 +274,8 @@ def _keep(me: Face, source: str, changes: dict[str, Any], application: Applicati
     """Move the secrets where they now belong, and keep the credentials there.
 
     Where they belong is what holds from now on, also by the environment. A place that refuses them is not kept as a
-    setting: every later command would look for them there.
+    setting: every later command would look for them there. From under a cmam that runs nothing is taken: it goes on
+    looking where they were, and could renew no token.
     """
     from cmam import office
     from cmam.config.settings_file import edit_settings
@@ -277,6 +284,12 @@ def _keep(me: Face, source: str, changes: dict[str, Any], application: Applicati
 
     target = _in_force(me, changes).secrets
     try:
+        holder = office.holder_of(me.home) if source != target else None
+        if holder is not None:
+            raise SecretsRefused(
+                f"A cmam runs here (process {holder['pid']}), and looks for the secrets in the {source}: they stay "
+                "there. Stop it, then say --secrets again."
+            )
         move_secrets(me.home, source, target)
     except SecretsRefused:
         if "secrets" in changes:

@@ -88,7 +88,6 @@ class _Teller:
 
     def follow(self, is_over: Callable[[float], bool]) -> None:
         """Tell whatever comes until it is over, and then what is there still; raises StoreUnavailable."""
-        from cmam.store.errors import StoreMissing
         from cmam.store.logfile.log import EventLog
         from cmam.store.past.beginning import believe
         from cmam.store.past.together import Hands
@@ -100,8 +99,7 @@ class _Teller:
             fold, seen, has_ended = believe(log, Hands(processes=1), self._position), -1, False
             while not has_ended:
                 has_ended = is_over(POLL_S)
-                if not log.is_in_place():
-                    raise StoreMissing("The event store is another file than it was: begin anew.")
+                log.expect_in_place()
                 version = log.data_version()
                 if version == seen and not has_ended:
                     continue

@@ -7,9 +7,10 @@ import os
 import re
 import select
 import shutil
+import signal
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TextIO
 
@@ -128,6 +129,20 @@ def give_way() -> None:
     """Run after everything else on this machine: who trades comes before who looks on."""
     with suppress(OSError):
         os.nice(NICENESS)
+
+
+def heed_ctrl_z(asked: Callable[[], object]) -> None:
+    """Hear of a Ctrl-Z instead of stopping in the middle of a screen; one that whoever started us ignores stays so."""
+    if signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGTSTP, lambda *_: asked())
+
+
+def stop_here() -> None:
+    """Stop as Ctrl-Z asks, with the terminal given back: the shell shows its prompt on whatever screen it finds.
+    Returns once the shell lets us go on."""
+    heard = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTSTP)
+    signal.signal(signal.SIGTSTP, heard)
 
 
 def say_place(pipe: int, position: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,8 +33,7 @@ def apply(file: Path, yes: bool, dry_run: bool, copies: str | None, keep_pending
     from cmam.config.profile_file import ProfileFileInvalid, read_profile_file
 
     try:
-        text = sys.stdin.read() if str(file) == "-" else None
-        profiles = read_profile_file(file, text)
+        profiles = read_profile_file(file)
     except ProfileFileInvalid as invalid:
         fail(f"Nothing of {file} was taken:\n{invalid}", Exit.USAGE)
     request = {"command": "profile.apply", "profiles": profiles}

@@ -55,7 +55,10 @@ def replay(
     of what comes out otherwise; it ends with the difference of every trade and in total.
     """
     from cmam.store.logfile.log import EventLog
+    from cmam.store.past.player import SPEED_MAX, SPEED_MIN
 
+    if speed and not SPEED_MIN <= speed <= SPEED_MAX:  # beyond them no clock can count
+        raise click.UsageError(f"expected --speed 0, or one from {SPEED_MIN:g} to {SPEED_MAX:g}; found {speed:g}.")
     if verify + as_state + bool(others) + (target is not None) > 1:
         raise click.UsageError("say only one of --verify, --state, --what-if and --to.")
     if start is not None and (verify or as_state or others or target is not None):

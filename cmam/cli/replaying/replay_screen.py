@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cmam.cli.face.rows import console
+from cmam.cli.face.talk import heed_ctrl_z, stop_here
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -52,28 +53,37 @@ KEYS = {
 
 def play(player: Player, total: int) -> None:
     """Play until the end or until somebody leaves; at the end the screen stays for those who have a keyboard."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its default would leave the terminal without echo
+    while _is_stopped(player, total):
+        stop_here()
+
+
+def _is_stopped(player: Player, total: int) -> bool:
+    """Play on a screen, which is gone at the return; whether Ctrl-Z asked for that."""
     from rich.live import Live
 
     from cmam.clock import SystemClock
 
+    stops: list[None] = []
+    heed_ctrl_z(lambda: stops.append(None))
     clock = SystemClock()
     last = clock.monotonic()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its default would leave the terminal without echo
     with _keyboard() as keyboard, Live(console=console(), screen=True, auto_refresh=False) as live:
         try:
-            while True:
+            while not stops:
                 live.update(_screen(player, total), refresh=True)
                 for word in _pressed(keyboard):
                     if word == "quit":
-                        return
+                        return False
                     obey(player, word)
                 now = clock.monotonic()
                 player.pass_time(now - last)
                 last = now
                 if player.is_over and keyboard is None:
-                    return
+                    return False
         except KeyboardInterrupt:
-            return
+            return False
+    return True
 
 
 def obey(player: Player, word: str) -> None:

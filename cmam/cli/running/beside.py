@@ -47,6 +47,13 @@ class Beside:
             self._teller.hear()
         self._attendant.tend()
 
+    def put_away(self) -> None:
+        """Give the terminal back where we are to be stopped: the screen comes again once that is over. What tells of
+        copies stops and goes on with us."""
+        if self._teller is None:
+            self._attendant.end(END_S)
+            self._screen.forget()
+
     def end(self) -> str:
         """End it; on a terminal that was stopped it cannot draw, on a full pipe not tell, to its end. What is to be
         said of that, if anything."""
@@ -61,10 +68,11 @@ class Beside:
 def start_screen(home: Path, is_quiet: bool = False) -> subprocess.Popen[bytes]:
     """Start the live screen; raises OSError.
 
-    Of the terminal's signals it has to hear those that stop it and make it larger; a Ctrl-C waits until it can end.
+    Of the terminal's signals it has to hear those that make it larger; a Ctrl-C waits until it can end. A Ctrl-Z is for
+    us, who end it then: one that was stopped first could not give the terminal back.
     """
     command = [sys.executable, "-m", "cmam", "--home", str(home), "status", "--watch"]
-    with _held_back({signal.SIGINT}):
+    with _held_back({signal.SIGINT, signal.SIGTSTP}):
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL if is_quiet else None)
 
 

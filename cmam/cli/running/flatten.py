@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,14 +109,16 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
     accounts = {int(found) for found in answer["flattening"]}
     if not is_running:
         try:
-            state = _alone(target, accounts, whole=whole, span_s=span_s)
+            with _interruptible(target):
+                state = _alone(target, accounts, whole=whole, span_s=span_s)
         except tuple(kind for kind, _ in CODES) as unable:
             if face().as_json:
                 print_json({**answer, "done": False, "left": rows, "not_in_sight": sorted(accounts)})
             fail(f"{unable}\n{LATCHED_ONLY}", code_of(unable) or Exit.REFUSED)
         _finish(answer, state, target, whole=whole, span_s=span_s)
     elif is_waiting:
-        state = _wait_until_empty(target, accounts, whole=whole, span_s=span_s)
+        with _interruptible(target):
+            state = _wait_until_empty(target, accounts, whole=whole, span_s=span_s)
         _finish(answer, state, target, whole=whole, span_s=span_s)
     else:
         if face().as_json:
@@ -126,6 +129,18 @@ def _flatten(target: Mapping[str, Any], *, whole: bool, yes: bool, is_waiting: b
         say(f"{who} closing; `cmam status` shows what is left. Nothing new opens until `cmam rearm {_words(target)}`.")
         if unheard:
             fail(f"Not all were reached. {_past(target)}")
+
+
+@contextmanager
+def _interruptible(target: Mapping[str, Any]) -> Iterator[None]:
+    """Have a Ctrl-C say what it does not take back: opens are stopped, and closes have been asked for."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Interrupted: what is left goes on closing while a cmam runs, and nothing new opens until `cmam rearm "
+            f"{_words(target)}`."
+        ) from None
 
 
 def _beside(target: Mapping[str, Any]) -> str:
@@ -289,7 +304,7 @@ def _direct(target: Mapping[str, Any], *, yes: bool, span_s: float) -> None:
     try:
         found = one.look()
         _ask_direct(found, yes=yes)
-        if any(not seen.is_empty for seen in found):
+        if any(map(_may_hold, found)):
             found = one.empty(clock.monotonic() + int(span_s * SECOND_US), say)
     finally:
         one.end()
@@ -306,13 +321,18 @@ def _ask_direct(found: tuple[Found, ...], *, yes: bool) -> None:
             say(f"  {seen.account.shown}: position {netted.position} is netted, and stays: close it by hand")
         if seen.why_not:
             say(f"  {seen.account.shown}: {seen.why_not}")
-    if not any(seen.positions or seen.orders for seen in found):
-        return
-    if yes:
+    if yes or not any(map(_may_hold, found)):
         return
     if not is_interactive():
         fail("Nothing was done: there is nobody to ask. Add --yes.", Exit.USAGE)
-    click.confirm("Close these positions and cancel these orders now, at the market?", abort=True, err=True)
+    unseen = any(_may_hold(seen) and not seen.is_known for seen in found)
+    more = ", and what of ours is found where nothing is known yet," if unseen else ""
+    click.confirm(f"Close these positions and cancel these orders{more} now, at the market?", abort=True, err=True)
+
+
+def _may_hold(seen: Found) -> bool:
+    """Whether something of ours is to be closed there, or cannot be seen yet."""
+    return not seen.is_empty and not seen.given_up
 
 
 def _finish_direct(found: tuple[Found, ...], span_s: float) -> None:

@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmam.cli.face.exits import Exit, Last, fail
-from cmam.cli.face.talk import counted, give_way, in_a_line, is_orphaned, is_screen, legible, print_json, say
+from cmam.cli.face.talk import (
+    counted,
+    give_way,
+    heed_ctrl_z,
+    in_a_line,
+    is_orphaned,
+    is_screen,
+    legible,
+    print_json,
+    say,
+    stop_here,
+)
 from cmam.cli.face.verbs import Face, Verb, carry_out, face
 from cmam.cli.running.target import one_target
 
@@ -69,6 +80,7 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
         say(settings.api.warning)
     is_live = view == "live" or (view is None and sys.stderr.isatty() and is_screen() and not me.as_json)
     stop = Latch()
+    stops: list[None] = []
     beside: list[Beside] = []
 
     told_long: list[int] = []
@@ -95,8 +107,15 @@ def start(profiles: tuple[str, ...], view: str | None) -> None:
             lines.say(f"{names.get(account, account)}: {text}")
         beside.append(Beside(me.home.root, SystemClock(), found.position, is_live=is_live))
         beside[0].tend()
+        heed_ctrl_z(lambda: stops.append(None))
 
     def is_over(_: object) -> bool:
+        if stops:
+            stops.clear()
+            beside[0].put_away()
+            say("Stopped by Ctrl-Z: nothing is copied or closed until `fg` lets it go on.")
+            stop_here()
+            lines.say("It goes on.")
         for one in beside:
             one.tend()
         return is_orphaned()
@@ -385,9 +404,11 @@ def _watch(me: Face) -> None:
             sys.stdout.flush()
             pause.wait(WATCH_S)
         return
-    was_running = False
+    was_running, stops = False, list[None]()
     out, shown = console(), ""
     with Live(console=out, screen=True, auto_refresh=False) if is_screen() else nullcontext() as live:
+        if live is not None:
+            heed_ctrl_z(lambda: stops.append(None))
         while not pause.is_open:
             used_s = _used_s()
             document = document_of_home(me)
@@ -401,21 +422,27 @@ def _watch(me: Face) -> None:
             if was_running and not document["running"] and document["holder"] is None:
                 break
             was_running = was_running or bool(document["running"])
-            _rest(pause, max(WATCH_S, (_used_s() - used_s) * REST), live, document)
+            _rest(pause, max(WATCH_S, (_used_s() - used_s) * REST), live, document, stops)
+            if live is not None and stops:
+                stops.clear()
+                live.stop()
+                stop_here()
+                live.start()
         has_ended = not pause.is_open
     if has_ended:  # the screen is gone with what it showed
         say("cmam has ended; `cmam status` shows what was stored last.")
 
 
-def _rest(pause: Latch, rest_s: float, live: Live | None, document: Mapping[str, Any]) -> None:
-    """Wait for the next look. Where the window gets another size meanwhile, fit what was seen last into it at once."""
+def _rest(pause: Latch, rest_s: float, live: Live | None, document: Mapping[str, Any], stops: Sequence[None]) -> None:
+    """Wait for the next look, or until it is asked to stop. Where the window gets another size meanwhile, fit what was
+    seen last into it at once."""
     if live is None:
         pause.wait(rest_s)
         return
     from cmam.cli.showing.screen import LiveScreen
 
     size = live.console.size
-    while rest_s > 0 and not pause.wait(min(rest_s, RESIZE_S)):
+    while rest_s > 0 and not stops and not pause.wait(min(rest_s, RESIZE_S)):
         rest_s -= RESIZE_S
         if live.console.size != size:
             size = live.console.size

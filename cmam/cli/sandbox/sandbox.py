@@ -7,6 +7,7 @@ import functools
 import ipaddress
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import Mapping
@@ -25,6 +26,9 @@ from cmam.cli.sandbox.sandbox_trade import trade
 if TYPE_CHECKING:
     from cmam.sandbox.serving.options import ReadyInfo, SandboxOptions
     from cmam.sandbox.serving.server import SandboxServer
+
+TICKS_UNSAID_BYTES = 16 * 2**20
+"""Of more ticks than these, which take some seconds, people are told that they are being read."""
 
 
 def _bind(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -112,12 +116,29 @@ def sandbox(ctx: click.Context, /, **given: Any) -> None:
     from cmam.sandbox.serving.server import SandboxServer
 
     options = _options(given)
+    size = sum(path.stat().st_size for path in options.ticks)
+    if size > TICKS_UNSAID_BYTES:
+        say(f"Reading {size / 2**20:,.0f} MiB of ticks …")
+    _allow_many_connections()
     with one_sentence():
         try:
             server = SandboxServer(options)  # before it heeds signals by itself: millions of ticks take their time
             asyncio.run(_serve(server, options, as_json=face().as_json))
         except SetUpFault as fault_of_set_up:
             raise click.UsageError(f"{fault_of_set_up}.") from None
+
+
+CONNECTIONS_MAX = 10_000
+"""As many as memory is likely to be there for."""
+
+
+def _allow_many_connections() -> None:
+    """Let the process have more open files than the 256 or 1,024 that a shell gives it: each connection is one, and
+    asyncio reports one that is too many a thousand times a second."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < CONNECTIONS_MAX:  # no limit at all is -1 on some systems
+        most = hard if 0 <= hard < CONNECTIONS_MAX else CONNECTIONS_MAX
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _options(given: Mapping[str, Any]) -> SandboxOptions:

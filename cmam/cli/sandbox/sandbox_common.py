@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from cmam.cli.face import verbs
 from cmam.cli.face.exits import Exit
 from cmam.cli.face.talk import say
 from cmam.cli.face.verbs import FiniteRange, WholeRange, face
@@ -70,11 +71,6 @@ def _ready_file_above() -> Path | None:
 
 
 def key_values(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Read NAME=VALUE pairs."""
-    pairs = []
-    for value in values:
-        name, equals, text = value.partition("=")
-        if not equals or not name.strip():
-            raise click.BadParameter(f"expected NAME=VALUE, found {value!r}.", ctx, param)
-        pairs.append((name.strip().replace("-", "_"), text.strip()))
-    return tuple(pairs)
+    """Read NAME=VALUE pairs as any command does; a hyphen in a name is as good as an underscore."""
+    pairs = verbs.key_values(ctx, param, values)
+    return tuple((name.replace("-", "_"), text) for name, text in pairs.items())

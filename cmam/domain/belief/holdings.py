@@ -22,6 +22,7 @@ from cmam.domain.values.rules.sight import (
     ACCEPTED_BEFORE,
     ACCEPTED_ONCE,
     ACCEPTED_SHOW_AHEAD,
+    BARE_WORDS_TRADE_NOTHING,
     CLOSED_STAYS,
     DEALS_OPEN,
     ENDS_OPEN_NOTHING,
@@ -56,6 +57,8 @@ ENDED_REMEMBERED = 256
 
 _EXECUTES_NOTHING = (ExecutionKind.ORDER_ACCEPTED, ExecutionKind.OTHER)
 """What is no end of a position by its word alone."""
+
+_FILLS = (ExecutionKind.ORDER_FILLED, ExecutionKind.ORDER_PARTIAL_FILL)
 
 _ENDS = (ExecutionKind.ORDER_CANCELLED, ExecutionKind.ORDER_EXPIRED, ExecutionKind.ORDER_REJECTED)
 """How orders end without having executed anything by that."""
@@ -198,11 +201,22 @@ def _protects_untimed(view: AccountView, event: ExecutionSeen) -> bool:
     return is_untimed and event.deal is None and view.rules >= UNTIMED_HOLDS
 
 
+def _is_bare_of_before(view: AccountView, event: ExecutionSeen, known: Position) -> bool:
+    """Whether an event without its deal, of a word of no schema or without an order and no fill, shows another volume
+    than is known, and no time says that this is news."""
+    seen = event.position
+    if seen is None or event.deal is not None or _is_alike(known, seen) or seen.updated_ms not in (0, known.updated_ms):
+        return False
+    is_bare = event.kind is ExecutionKind.OTHER or (event.order is None and event.kind not in _FILLS)
+    return is_bare and view.rules >= BARE_WORDS_TRADE_NOTHING
+
+
 def as_told(view: AccountView, event: ExecutionSeen, seen: Position) -> Position:
     """The position of an event without a new deal, as it counts: where a protective order tells it without a time that
-    says so, it may be of before, so that its levels count, and of what is held only what nothing else has told. Of a
-    swap that is told so its swap counts alone, as of one that shows a trade which nothing has told: that is the next
-    look's. No swap takes a trailing stop back. A net is taken away by a deal, not by the end of what protected it."""
+    says so, it may be of before, so that its levels count, and of what is held only what nothing else has told; a bare
+    word that is so counts not at all. Of a swap that is told so its swap counts alone, as of one that shows a trade
+    which nothing has told: that is the next look's. No swap takes a trailing stop back. A net is taken away by a deal,
+    not by the end of what protected it."""
     known = view.positions.get(seen.position)
     if known is not None and _ends_with_its_net(view, event, seen):
         return known
@@ -212,6 +226,8 @@ def as_told(view: AccountView, event: ExecutionSeen, seen: Position) -> Position
             return replace(known, swap=seen.swap)
         is_later = seen.updated_ms > known.updated_ms and view.rules >= SWAPS_LOOSEN_NOTHING
         return _trailed_on(replace(known, updated_ms=seen.updated_ms), seen) if is_later else seen
+    if known is not None and _is_bare_of_before(view, event, known):
+        return known
     if known is None or not _protects_untimed(view, event):
         return seen
     return replace(seen, side=known.side, volume=known.volume, status=known.status)

@@ -22,6 +22,7 @@ from cmam.domain.values.rules.nets import (
     LACKS_CLOSE_NOTHING,
     LEVELS_OF_A_NET,
     LOSSES_REJOIN,
+    OPENED_SINCE_ANEW,
     SHARES_AWAIT_RESTS,
     SHARES_CLOSE_TOGETHER,
     SIDES_CLOSE_TOGETHER,
@@ -300,13 +301,15 @@ def losses(view: AccountView, symbol: SymbolId) -> Iterator[tuple[Copy, Volume]]
 
 
 def _is_ours_anew(view: AccountView, symbol: SymbolId) -> bool:
-    """Whether an order of a share has opened the net that stands now, and shares of the one before have not joined it:
-    then what it holds beyond them is what the other side had lost before."""
+    """Whether an order of a share, be it one that a restored log does not know, has opened the net that stands now, and
+    shares of the one before have not joined it: then what it holds beyond them the other side had lost before."""
     if view.rules < LOSSES_REJOIN or all(share.position in view.positions for share in shares_of(view, symbol)):
         return False
     held = [position for position in view.positions.values() if position.symbol == symbol and position.volume > 0]
     mark = read_label(held[0].label) if len(held) == 1 else None
-    return mark is not None and any(share.key == (mark.link, mark.source) for share in shares_of(view, symbol))
+    if mark is not None and any(share.key == (mark.link, mark.source) for share in shares_of(view, symbol)):
+        return True
+    return view.rules >= OPENED_SINCE_ANEW and len(held) == 1 and held[0].label in opened_since(view, symbol)
 
 
 def may_have_lost(view: AccountView, share: Copy) -> bool:

@@ -116,6 +116,16 @@ def whole_of_open(draft: Draft, copy: Copy, before: Volume, in_proportion: Fract
     return copy.target * max(Fraction(1), now / was)
 
 
+def opened_with(draft: Draft, copy: Copy, volume: Volume) -> Volume:
+    """What a copy would have had its leader opened with that volume now; nothing where that cannot be told."""
+    spec = draft.view.specs.get(copy.symbol)
+    if spec is None:
+        return Volume(0)
+    found = size(_sizing_of(draft, copy, spec, volume))
+    draft.working.extend(found.working)
+    return found.whole if found.reason is None else Volume(0)
+
+
 def _sizing_of(draft: Draft, copy: Copy, spec: SymbolSpec, volume: Volume) -> Sizing:
     """What a copy's size would rest on now, had the leader opened with that volume."""
     quote = draft.rates.quote(spec.name)

@@ -149,7 +149,7 @@ def next_wake(view: AccountView, now_us: int, is_reading: Callable[[Copy], bool]
     moments = [
         max(
             _not_before_us(copy),
-            now_us + (QUOTES_POLL_US if copy.wait is Wait.QUOTES and not is_reading(copy) else POLL_US),
+            now_us + (QUOTES_POLL_US if _is_urgent(copy) and not is_reading(copy) else POLL_US),
         )
         for copy in loose
         if copy.wait is not None and _is_ready(view, copy, max(now_us, _not_before_us(copy)))
@@ -157,6 +157,11 @@ def next_wake(view: AccountView, now_us: int, is_reading: Callable[[Copy], bool]
     if any(targets.lacking(view, copy) is not None and _may_look(view, copy) for copy in loose):
         moments.append(now_us + POLL_US)  # the market may reach it, however long it is not asked for
     return min(moments, default=None)
+
+
+def _is_urgent(copy: Copy) -> bool:
+    """Whether a copy waits for quotes to open, and not for those of a quiet symbol to rest on as its leader's order."""
+    return copy.wait is Wait.QUOTES and not copy.awaits_amend
 
 
 def _not_before_us(copy: Copy) -> int:

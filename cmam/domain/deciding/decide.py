@@ -99,7 +99,7 @@ def _decide_opened(draft: Draft, live: Copy | None, ended: Copy | None) -> Decis
         return decide_fill(draft, live) if live.source.startswith("o") else DUPLICATE
     if ended is not None and draft.change.synced and draft.view.rules >= NEVER_OUT and ended.was_never_out:
         return open_now(draft)
-    if ended is not None and not ended.source_closed and not may_reopen(draft.settings.policy, ended):
+    if ended is not None and not ended.source_closed and not may_reopen(draft, ended):
         return COPY_FINISHED
     return _turn_now(draft) if is_turning(draft.view, draft.settings.link, draft.change) else open_now(draft)
 
@@ -114,7 +114,7 @@ def _decide_grew(draft: Draft, live: Copy | None, ended: Copy | None) -> Decisio
     """A copy grows with its source; what further deals of the opening order bring belongs to the open itself."""
     change = draft.change
     if live is None:
-        if ended is not None and may_reopen(draft.settings.policy, ended) and ended.position is not None:
+        if ended is not None and may_reopen(draft, ended) and ended.position is not None:
             return open_now(draft)
         if change.is_opening and (ended is None or ended.source_closed):
             return open_now(draft)

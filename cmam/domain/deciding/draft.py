@@ -22,7 +22,7 @@ from cmam.domain.values.quantities import (
 )
 from cmam.domain.values.replacing import replace, without
 from cmam.domain.values.rules.levels import SIDES_ARE_KEPT
-from cmam.domain.values.rules.opens import JUMPS_TOLD_APART, OLD_DO_NOT_WAIT, QUOTES_OF_NOW
+from cmam.domain.values.rules.opens import JUMPS_TOLD_APART, NOT_MADE_UP, OLD_DO_NOT_WAIT, QUOTES_OF_NOW
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.wanted.levels import Plan
 
@@ -36,7 +36,8 @@ class Draft:
 
     `by_hand` is what people have left of the order that it stands for, `filled` what of an amended one is held already.
     `is_dark` says that a guard lacks nothing but what the account is worth now, `leaves_target` that its broker has
-    refused it with a target, `unread` which symbol it may be before its `spec` is known.
+    refused it with a target, `unread` which symbol it may be before its `spec` is known, `is_made_up` that it is
+    what the leader held as the link began, within the limits that `sync_open` has for that.
     """
 
     view: AccountView
@@ -70,9 +71,12 @@ class Draft:
     working: list[Step] = field(default_factory=list)
     policy: Policy = field(init=False)
     rates: Rates = field(init=False)
+    is_made_up: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.policy = self.settings.policy.for_symbol(self.change.symbol.name)
+        is_synced = self.change.synced and not self.change.reopens
+        self.is_made_up = is_synced and (self.policy.sync_open or self.view.rules < NOT_MADE_UP)
         self.rates = Rates(self.view, self.inputs.quotes, self.now_us, self.policy.input_max_age_ms)
 
     def grows(self, copy: Copy) -> None:
@@ -157,8 +161,7 @@ class Draft:
 
     @property
     def max_age_ms(self) -> int:
-        is_sync = self.change.synced and not self.change.reopens
-        return self.policy.sync_max_age_ms if is_sync else self.policy.max_age_ms
+        return self.policy.sync_max_age_ms if self.is_made_up else self.policy.max_age_ms
 
     @property
     def is_old(self) -> bool:

@@ -214,7 +214,7 @@ def age(draft: Draft) -> Reason | None:
     if draft.inputs.clock_doubt_ms > CLOCK_DOUBT_MS_MAX:
         draft.note("clock_doubt_ms", draft.inputs.clock_doubt_ms, f"at most {CLOCK_DOUBT_MS_MAX}")
         return Reason.CLOCK
-    name = "sync_max_age" if draft.change.synced and not draft.change.reopens else "max_age"
+    name = "sync_max_age" if draft.is_made_up else "max_age"
     draft.note("age_ms", draft.age_ms, f"{name} is {draft.max_age_ms} ms")
     if draft.age_ms <= draft.max_age_ms:
         return None
@@ -228,8 +228,7 @@ def age(draft: Draft) -> Reason | None:
 def price(draft: Draft) -> Reason | Wait | None:
     """Whether the price is near enough, or better enough."""
     policy, change = draft.policy, draft.change
-    is_sync = change.synced and not change.reopens
-    limit = policy.sync_max_price_distance if is_sync else policy.max_price_distance
+    limit = policy.sync_max_price_distance if draft.is_made_up else policy.max_price_distance
     if draft.is_pending or (limit is None and policy.wait_for_better is None) or change.price is None:
         return None
     quote = draft.rates.quote(draft.symbol.name)

@@ -29,16 +29,23 @@ from cmam.domain.values.rules.opens import (
     QUOTES_ON_THEIR_WAY,
     RESULTS_STAND_IN,
 )
+from cmam.domain.values.rules.resting import LOCKED_OUT_ORDERS
 from cmam.domain.values.rules.sight import SHOWN_IS_THERE
 from cmam.domain.values.trades import OrderType
 from cmam.domain.wanted.levels import uncopied
 from cmam.domain.wanted.needs import OPENING_KINDS
 
+_BY_LOCKS = (Reason.CLOSED_BY_GUARD, Reason.CLOSED_BY_FLATTEN)
+"""Why a latch ends what rests as it closes."""
 
-def may_reopen(policy: Policy, ended: Copy) -> bool:
-    """Once per source, after a person or a level closed its copy; an order that never filled leaves nothing behind."""
+
+def may_reopen(draft: Draft, ended: Copy) -> bool:
+    """Once per source, after a person or a level closed its copy; an order that never filled leaves nothing behind, but
+    where a person, a guard, a stop-out or a flatten has taken it away."""
+    policy = draft.settings.policy
     if ended.position is None and ended.reason is not Reason.CLOSED_BY_HUMAN:
-        return ended.source.startswith("o")
+        is_locked_out = ended.ending in _BY_LOCKS and draft.view.rules >= LOCKED_OUT_ORDERS
+        return ended.source.startswith("o") and not is_locked_out
     by_others = ended.reason in (Reason.CLOSED_BY_HUMAN, Reason.CLOSED_BY_LEVEL)
     return policy.reopen and by_others and not ended.reopened and not ended.stopped_out
 

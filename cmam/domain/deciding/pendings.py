@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from cmam.domain.belief.copies import Copy, CopyState
 from cmam.domain.belief.view import AccountView
-from cmam.domain.deciding.amounts import sized, whole_of_open
+from cmam.domain.deciding.amounts import opened_with, sized, whole_of_open
 from cmam.domain.deciding.carrying import pending_type
 from cmam.domain.deciding.decision import COPY_FINISHED, Decision, asked_for, retarget, skip
 from cmam.domain.deciding.draft import Draft
@@ -14,7 +14,7 @@ from cmam.domain.deciding.opening import AMEND_RULES, OPEN_RULES, first_reason
 from cmam.domain.deciding.opens import closing_of, is_to_come, open_goal, patient, stand_back
 from cmam.domain.deciding.reductions import decide_closed
 from cmam.domain.events import Goal, Terms, Wait
-from cmam.domain.profiles.choices import LevelsMode, PendingOutside
+from cmam.domain.profiles.choices import LevelsMode, PendingOutside, VolumeMode
 from cmam.domain.profiles.hours import next_outside
 from cmam.domain.profiles.reading import POINTS_MAX
 from cmam.domain.values.changes import Change, ChangeKind
@@ -24,8 +24,10 @@ from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules.levels import FIXED_STAY
 from cmam.domain.values.rules.resting import (
     ADDED_BESIDE_ORDERS,
+    AHEAD_AS_OPENED,
     AMENDED_AS_ALLOWED,
     AMENDED_BEFORE_PLACED,
+    AMENDED_BY_RISK,
     AMENDS_WAIT,
     EXACT_ORDERS,
     FILLS_GO_ON,
@@ -33,6 +35,7 @@ from cmam.domain.values.rules.resting import (
     GROWN_ORDERS,
     ORDERS_KEEP_LEVELS,
     PARTS_REST,
+    QUIET_AMENDS_WAIT,
     RANGES_IN_OWN_POINTS,
     WIDENED_ORDERS,
 )
@@ -118,10 +121,13 @@ def decide_amended(draft: Draft, copy: Copy) -> Decision:
     if is_unplaced and draft.view.rules >= AMENDED_BEFORE_PLACED:
         return Decision(verdict=Verdict.COPY, goal=replace(copy.goal, leader_volume=change.volume))
     is_part = copy.position is not None and draft.view.rules >= PARTS_REST
+    goes_on = copy.leader_filled and copy.goal.whole > 0 and copy.goal.terms is not None
+    if goes_on and draft.view.rules >= AHEAD_AS_OPENED:
+        return _amended_ahead(draft, copy)
     if (copy.position is not None and not is_part) or copy.leader_filled or copy.goal.terms is None:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
     if is_part and copy.ended_order:
-        return _amended_ahead(change, copy)
+        return _amended_ahead(draft, copy)
     draft.is_pending, draft.copy = True, copy
     spec = draft.view.specs.get(copy.symbol)
     if spec is None:
@@ -162,7 +168,7 @@ def _amended_volume(
         draft.note("volume", units_text(most), f"the most that an order of {spec.name} may have by now")
         volume = most
     reason = _amend_reason(draft, spec, grows=volume > present)
-    if _may_tell_soon(draft, reason):
+    if _may_tell_soon(draft, reason, grows=volume > present):
         return None
     grows_less = reason is None and present < draft.volume < volume
     if grows_less and draft.view.rules >= GROWN_AS_OPENED:
@@ -175,9 +181,12 @@ def _amended_volume(
         reason = _amend_reason(draft, spec, grows=False)
         if _may_tell_soon(draft, reason):
             return None
-    if reason is None and draft.add_volume is not None and draft.view.rules >= WIDENED_ORDERS:
+    is_widened = draft.add_volume is not None and draft.view.rules >= WIDENED_ORDERS
+    if reason is None and (is_widened or _risks_more(draft, spec)):
         found = sized(draft)
         reason = found if isinstance(found, Reason) else None
+        if reason is Reason.STALE_INPUT and draft.view.rules >= QUIET_AMENDS_WAIT:
+            return None
         volume = min(volume, draft.volume)
     if reason is None and volume < spec.min_volume:
         reason = Reason.BELOW_MINIMUM
@@ -214,11 +223,24 @@ def _nearer(asked: Distance | None, own: int) -> Distance | None:
     return Distance(own) if asked is None else min(asked, Distance(own))
 
 
-def _may_tell_soon(draft: Draft, reason: Reason | None) -> bool:
-    """Whether what is missing is on its way."""
+def _risks_more(draft: Draft, spec: SymbolSpec) -> bool:
+    """Whether an order that was sized by its stop shall have one that is farther by more than a tick, or none."""
+    if draft.policy.volume_mode is not VolumeMode.RISK_PERCENT or draft.view.rules < AMENDED_BY_RISK:
+        return False
+    copy = draft.copy
+    former = copy.goal.terms if copy is not None else None
+    if copy is None or former is None or former.relative_stop is None:
+        return False
+    stop = _with_own_levels(draft, copy, _terms(draft, former.volume)).relative_stop
+    return stop is None or stop - former.relative_stop > spec.tick
+
+
+def _may_tell_soon(draft: Draft, reason: Reason | None, *, grows: bool = False) -> bool:
+    """Whether what is missing is on its way: the next quote at the latest, if nothing has been quoted for a while."""
     if reason is Reason.WOULD_FILL and draft.may_lag:
         return True
-    return is_to_come(draft, reason) and draft.view.rules >= AMENDS_WAIT
+    is_quiet = reason is Reason.STALE_INPUT and not grows and draft.view.rules >= QUIET_AMENDS_WAIT
+    return is_quiet or (is_to_come(draft, reason) and draft.view.rules >= AMENDS_WAIT)
 
 
 def _amended_later(draft: Draft, copy: Copy) -> Decision:
@@ -233,17 +255,22 @@ def _amended_later(draft: Draft, copy: Copy) -> Decision:
     )
 
 
-def _amended_ahead(change: Change, copy: Copy) -> Decision:
+def _amended_ahead(draft: Draft, copy: Copy) -> Decision:
     """Nothing of our order rests any more: what it filled is held ahead, and only the size of his counts.
 
-    What is too much of it is closed, what is missing is added once his order fills.
+    What is too much of it is closed, what is missing is added as his order fills, but no more than would open now.
     """
-    if change.volume == copy.goal.leader_whole:
+    change, goal = draft.change, copy.goal
+    if change.volume == goal.leader_whole:
         return Decision(verdict=Verdict.NONE, reason=Reason.ALREADY_THERE)
-    exact = Fraction(copy.goal.whole * change.volume, copy.goal.leader_whole or change.volume or 1)
-    whole = Volume(int(exact))
-    goal = replace(retarget(copy.goal, Fraction(whole), change.volume), whole=whole, leader_whole=change.volume)
-    return Decision(verdict=Verdict.COPY, volume=whole, goal=goal)
+    whole = Volume(goal.whole * change.volume // (goal.leader_whole or change.volume or 1))
+    if whole > goal.whole and draft.view.rules >= AHEAD_AS_OPENED:
+        whole = max(goal.whole, min(whole, opened_with(draft, copy, change.volume)))
+    target, theirs = Fraction(whole), change.volume
+    if copy.leader_filled:
+        target, theirs = min(copy.target, target), goal.leader_volume
+    goal = replace(retarget(goal, target, theirs), whole=whole, leader_whole=change.volume)
+    return Decision(verdict=Verdict.COPY, volume=whole, goal=goal, working=tuple(draft.working))
 
 
 def _with_width(draft: Draft, goal: Goal) -> Goal:

@@ -78,7 +78,7 @@ from cmam.domain.events import (
 )
 from cmam.domain.folds.afterwards import note_losses, note_unpriced, take_closes
 from cmam.domain.folds.booking import match_copy, match_intent
-from cmam.domain.folds.booking_shares import is_told_ahead
+from cmam.domain.folds.booking_shares import is_told_ahead, with_last_part
 from cmam.domain.folds.catching_up import adopt_unknown, refresh_copies
 from cmam.domain.folds.decided import take_attempt, take_decision
 from cmam.domain.folds.endings import finish, stop_out, touch, wake_copy
@@ -109,12 +109,13 @@ from cmam.domain.values.rules.nets import OPENED_IN_ANOTHER_LIFE, TURNED_IS_BARE
 from cmam.domain.values.rules.sight import (
     DEALS_COUNT,
     ORDER_ORIGINS,
+    ORIGINS_OF_FILLS,
     RESTORES_ARE_KNOWN,
     TOLD_AGAIN,
     UNDECIDED_AT_BACKUPS,
     UNTIMED_SHOW_AHEAD,
 )
-from cmam.domain.values.trades import Deal
+from cmam.domain.values.trades import Deal, Order, Position
 
 SAME_MOMENT_MS = 1_000
 """A deal within this of a position's own time is the one that opened it; later ones have added to it."""
@@ -164,6 +165,8 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
         view = book_deal(view, deal, intent)
     view = note_told_closed(view, event, former) if len(view.positions) < len(former) else view
     if order is not None and (order.type.is_pending or order.order in view.orders):
+        if deal is None and event.position is not None and view.is_netted():
+            view = with_last_part(view, order)
         view = take_order(view, order, event.kind)
     if deal is not None and is_new_deal:
         if view.results_us:
@@ -176,6 +179,8 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
             view = with_origin(view, deal.position, deal.order, told)
     elif deal is not None and deal.deal in view.told_ahead:
         view = replace(view, told_ahead=tuple(ahead for ahead in view.told_ahead if ahead != deal.deal))
+    elif deal is None and order is not None and order.executed_volume:
+        view = _with_origin_of_fill(view, event, order, former)
     if event.balance is not None:
         view = take_cash(view, event.balance)
     if intent is not None:
@@ -186,6 +191,17 @@ def _executed(view: AccountView, event: ExecutionSeen, at_us: int) -> AccountVie
         was, now = former.get(deal.position), view.positions.get(deal.position)
         view = turned(view, deal.position) if was is not None and now is not None and now.side is not was.side else view
     return without_gone(view) if view.surplus or view.in_vain else view
+
+
+def _with_origin_of_fill(
+    view: AccountView, event: ExecutionSeen, order: Order, former: Mapping[PositionId, Position]
+) -> AccountView:
+    """Name the order that has opened a position where its fill is told without the deal."""
+    number = event.position.position if event.position is not None else None
+    is_opened = number is not None and number in view.positions and number not in former
+    if number is None or not is_opened or order.closing or view.rules < ORIGINS_OF_FILLS:
+        return view
+    return view if number in view.origins else with_origin(view, number, order.order, order)
 
 
 def _first_volumes(view: AccountView, deals: tuple[Deal, ...]) -> dict[PositionId, Volume]:
@@ -214,6 +230,7 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
             view, doubted={one: view.doubted.get(one, at_us) for one in event.doubted if one in view.positions}
         )
     view = replace(view, told_ahead=tuple(deal.deal for deal in event.deals if deal.deal not in view.deals))
+    rests = {order.order for order in event.orders if order.is_resting} if event.deals else ()
     for deal in sorted(event.deals, key=lambda deal: (deal.executed_ms, deal.deal)):
         if deal.deal not in view.deals:
             view = replace(view, deals=(*view.deals[-63:], deal.deal))
@@ -225,6 +242,8 @@ def _reconciled(view: AccountView, event: Reconciled, at_us: int) -> AccountView
             if deal.close is None and is_first and deal.position not in view.origins:
                 past = next((order for order in event.past_orders if order.order == deal.order), None)
                 view = with_origin(view, deal.position, deal.order, view.orders.get(deal.order, past))
+            elif opened is None and deal.order in rests and view.rules >= ORIGINS_OF_FILLS:  # the snapshot is behind
+                view = with_origin(view, deal.position, deal.order, view.orders.get(deal.order))
     if view.rules >= ORDER_ORIGINS and not view.is_netted():
         view = _with_origins(view)
     if is_anew:

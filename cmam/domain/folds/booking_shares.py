@@ -5,9 +5,10 @@ against them.
 from __future__ import annotations
 
 from cmam.domain.belief import refused
-from cmam.domain.belief.belonging import is_fill_of
+from cmam.domain.belief.belonging import is_fill_of, key_of_order
 from cmam.domain.belief.copies import Copy, Intent
 from cmam.domain.belief.holdings import SETTLED_US
+from cmam.domain.belief.proofs import ENDED_ORDER
 from cmam.domain.belief.shares import closed_by, losses, moved, net_held, net_of_ledger
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ExecutionSeen
@@ -17,6 +18,7 @@ from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules.nets import (
+    LAST_PARTS_OF_RESTS,
     NETS_ARE_BEHIND,
     ORDERS_LEVELS_OF_NETS,
     REST_COUNTED_ONCE,
@@ -37,6 +39,19 @@ def book_share(
     if deal is not None and intent is not None and _is_given_up_with_stop(copy, intent):
         return _awaiting_levels_of_net(booked, copy, at_us)
     return booked
+
+
+def with_last_part(view: AccountView, order: Order) -> AccountView:
+    """What a share has of its resting order at the end of that, where more was executed than was known of it: its last
+    part comes with that end alone. Of one that has nothing yet that is known by its opening.
+    """
+    known, key = view.orders.get(order.order), key_of_order(view, order.order)
+    copy = view.copies[key] if key is not None else None
+    is_over = order.status in ENDED_ORDER and view.rules >= LAST_PARTS_OF_RESTS
+    if known is None or copy is None or copy.position is None or not copy.share or not is_over:
+        return view
+    volume = Volume(copy.volume + max(0, order.executed_volume - known.executed_volume))
+    return put(view, replace(copy, volume=volume, opened_volume=Volume(max(copy.opened_volume, volume))))
 
 
 def note_on_others(

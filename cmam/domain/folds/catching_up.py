@@ -11,15 +11,19 @@ from cmam.domain.belief.proofs import short_close, tells_past
 from cmam.domain.belief.shares import closed_by, rejoined
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import Reconciled
+from cmam.domain.folds.intents import gone_codes
 from cmam.domain.folds.joining import as_held, attach
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId
 from cmam.domain.values.naming import read_label
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
+from cmam.domain.values.rules.closes import CALLED_GONE_WAITS
 from cmam.domain.values.rules.nets import RESTS_FILL_UNSEEN, SHARES_ARE_PRICED
 from cmam.domain.values.rules.sight import OPENS_ARE_AHEAD
 from cmam.domain.values.trades import Deal, Order, OrderStatus, Position, PositionStatus
+
+_OF_ORDER = (CommandKind.CANCEL.value, CommandKind.AMEND_ORDER.value)
 
 
 def adopt_unknown(view: AccountView, event: Reconciled, known: Mapping[OrderId, Order], at_us: int) -> AccountView:
@@ -188,16 +192,24 @@ def refresh_copies(view: AccountView, deals: tuple[Deal, ...]) -> AccountView:
         close = closes.get(copy.position) if copy.position is not None else None
         if close is not None and close.side is copy.side and copy.share and view.rules >= SHARES_ARE_PRICED:
             close = None  # of the shares on its other side
+        is_close, is_gone = copy.is_close_refused, _is_called_gone(view, copy)
         copy = replace(
             as_held(view, copy),
             close_price=close.price if close is not None else copy.close_price,
             awaits_protection=False,
             doubt=False if copy.order is None or copy.ended_order or copy.order in view.orders else copy.doubt,
-            retry_at_us=0 if copy.wait is None else copy.retry_at_us,
-            close_at_us=0,
+            retry_at_us=copy.retry_at_us if copy.wait is not None or (is_gone and not is_close) else 0,
+            close_at_us=copy.close_at_us if is_gone and is_close else 0,
             refused_part=Volume(0),
         )
         view = put(view, copy)
     for symbol in sorted({copy.symbol for copy in view.copies.values() if copy.share}):
         view = rejoined(view, symbol)
     return view
+
+
+def _is_called_gone(view: AccountView, copy: Copy) -> bool:
+    """Whether a request was refused as of something that is gone, which is shown all the same."""
+    kind, _, code = copy.trouble.partition(": ")
+    is_shown = copy.order in view.orders if kind in _OF_ORDER else copy.position in view.positions
+    return code in gone_codes(view.rules) and is_shown and view.rules >= CALLED_GONE_WAITS

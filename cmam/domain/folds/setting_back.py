@@ -13,7 +13,7 @@ from typing import Any
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.guarding.latches import REJECTIONS
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules.guards import LOCKS_END_IN_TIME
+from cmam.domain.values.rules.guards import LOCKS_END_IN_TIME, RESULTS_OF_ONE_CLOCK
 
 STEP_US = 1_000_000
 """A record this much older than the one before it is of a clock that was set back, and not of two threads."""
@@ -47,6 +47,8 @@ def set_back(view: AccountView, by_us: int) -> AccountView:
         paused = {key: latch for key, latch in view.latches.items() if key[1] == REJECTIONS and latch.until_us}
         latches = {key: _earlier(latch, ("until_us",), by_us) for key, latch in paused.items()}
         view = replace(view, latches={**view.latches, **latches}) if latches else view
+    if view.results_us and view.rules >= RESULTS_OF_ONE_CLOCK:
+        view = replace(view, results={}, results_us=0)
     return replace(view, intents=intents, doubted=doubted, doubted_orders=orders, told_closed=closed, in_vain=vain)
 
 

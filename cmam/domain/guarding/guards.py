@@ -87,9 +87,18 @@ def needs_watch(links: Iterable[LinkSettings]) -> bool:
     return any(link.policy.has_equity_guard or link.policy.max_rejections is not None for link in links)
 
 
-def watch(view: AccountView, links: Iterable[LinkSettings], quote_of: QuoteOf, memory: Memory, now_us: int) -> Watched:
-    """Look once at all guards of an account."""
-    if view.health is not Health.RECONCILED:
+def watch(
+    view: AccountView,
+    links: Iterable[LinkSettings],
+    quote_of: QuoteOf,
+    memory: Memory,
+    now_us: int,
+    *,
+    is_known: bool = True,
+) -> Watched:
+    """Look once at all guards of an account; without what it is worth by its broker's word on this line there is
+    nothing to look at: money may have come or gone."""
+    if view.health is not Health.RECONCILED or not is_known:
         return Watched((), Memory(peaks=memory.peaks))
     quotes = {name: quote for name in equity_symbols(view) if (quote := quote_of(name)) is not None}
     facts: list[Event] = []

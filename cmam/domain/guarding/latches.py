@@ -32,6 +32,7 @@ from cmam.domain.values.rules.guards import (
     BONUSES_ARE_TOLD,
     CHARGES_ARE_RESULTS,
     DAYS_ANEW,
+    HEIGHTS_ARE_SEEN,
     LOCKS_END_IN_TIME,
     NAMED_AS_SET,
     STOP_OUTS_LATCH,
@@ -141,7 +142,13 @@ def begin_day(view: AccountView, event: GuardDayBegan) -> AccountView:
 
 
 def day_begun(event: GuardDayBegan, known: GuardDay | None, rules: int) -> GuardDay:
-    """A new day: a new anchor and a new peak of the day; the peaks of all days stay."""
+    """A new day: a new anchor and a new peak of the day; the peaks of all days stay. One that is worked out afterwards
+    keeps what was seen of it."""
+    today = event.equity if event.equity is not None else event.anchor
+    if rules >= HEIGHTS_ARE_SEEN:
+        is_same = known is not None and known.began_us == event.began_us and not known.anew
+        seen = (event.equity, known.peak_today if known is not None and is_same else None)
+        today = max((peak for peak in seen if peak is not None), default=None)
     ever = [peak for peak in (event.peak, event.equity) if peak is not None]
     begun = [peak for peak in (known.peak_begun if known is not None else None, event.equity) if peak is not None]
     return GuardDay(
@@ -149,7 +156,7 @@ def day_begun(event: GuardDayBegan, known: GuardDay | None, rules: int) -> Guard
         next_us=event.next_us,
         anchor=event.anchor,
         initial=known.initial if known is not None and known.initial else event.initial,
-        peak_today=event.equity if event.equity is not None else event.anchor,
+        peak_today=today,
         peak_ever=max(ever, default=None),
         peak_begun=max(begun, default=None),
         named=known.named if known is not None and known.initial else 0 if rules >= NAMED_AS_SET else event.initial,

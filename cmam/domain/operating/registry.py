@@ -52,7 +52,6 @@ class Registry:
     """Everything that a command of the operator may rest on."""
 
     store: StoreId = StoreId("")  # noqa: RUF009 - a NewType of str is immutable
-    version: int = 0
     accounts: Mapping[AccountId, KnownAccount] = field(default_factory=dict)
     removed: Mapping[AccountId, KnownAccount] = field(default_factory=dict)
     """As they were known last: their history stays, and is asked for by the same names."""
@@ -90,7 +89,7 @@ class Registry:
 def evolve_registry(registry: Registry, stream: str, event: Event) -> Registry:
     """Fold one event of `app` or of a profile's stream; other streams change nothing."""
     if stream == APP:
-        return _evolve_app(replace(registry, version=registry.version + 1), event)
+        return _evolve_app(registry, event)
     if stream.startswith(PROFILE_PREFIX):
         profile = ProfileId(stream.removeprefix(PROFILE_PREFIX))
         view = registry.profiles.get(profile) or ProfileView(profile=profile)

@@ -219,8 +219,9 @@ def _of_command(copy: Copy, command: Command, leader: AccountView | None) -> Fin
 
 
 def _is_there(leader: AccountView, copy: Copy) -> bool:
-    """Whether the leader still holds what a copy is of."""
-    return copy.leader_position in leader.positions or copy.leader_order in leader.orders
+    """Whether the leader still holds what a copy is of: what rests of the order that opened a position is no longer."""
+    is_pending = copy.source.startswith("o") and not copy.leader_filled
+    return copy.leader_position in leader.positions or (is_pending and copy.leader_order in leader.orders)
 
 
 def _from_leader(copy: Copy, link: LinkSettings | None, leader: AccountView | None, now_us: int) -> Iterator[Finding]:

@@ -75,8 +75,8 @@ def _closes(leader: AccountView, view: AccountView, settings: LinkSettings, quot
             if 0 < held.volume < copy.leader_had:
                 yield _of_copy(leader, copy, ChangeKind.REDUCED, copy.leader_had, held.volume)
             continue
-        if copy.leader_order is not None and copy.leader_order in leader.orders:
-            continue
+        if is_pending and order is not None:
+            continue  # one that has opened a position may rest on in part when that is closed
         kind = ChangeKind.ORDER_CANCELLED if is_pending else ChangeKind.CLOSED
         yield _of_copy(leader, copy, kind, copy.goal.leader_volume, Volume(0))
 

@@ -15,7 +15,7 @@ from cmam.domain.values.ids import ChangeKey, OrderId, PositionId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules.resting import FILLED_AND_GONE
-from cmam.domain.values.rules.sight import GROWTH_OF_ADDS, OPENED_BY_PATH, RESTORES_ARE_KNOWN
+from cmam.domain.values.rules.sight import GROWTH_OF_ADDS, OLD_AS_BEGUN, OPENED_BY_PATH, RESTORES_ARE_KNOWN
 from cmam.domain.values.trades import Deal, Order, OrderStatus, OrderType
 
 
@@ -49,6 +49,8 @@ def of_reconcile(before: AccountView, after: AccountView, event: Reconciled, quo
         path = paths.get(position, ())
         added = _added(before, after, position, path)
         deal_of_gap = added or deal_of_gap
+        if after.rules >= OLD_AS_BEGUN and _has_begun(before, after, position):
+            deal_of_gap = _beginning(before, after, position, path)
         order = orders.get(deal_of_gap.order) if deal_of_gap is not None else None
         if added is not None and order is None:
             order = before.orders.get(added.order)
@@ -70,6 +72,23 @@ def _added(before: AccountView, after: AccountView, position: PositionId, path: 
         return None
     added = (deal for deal in reversed(path) if deal.side is was.side)
     return next(added, None) if after.rules >= GROWTH_OF_ADDS else None
+
+
+def _has_begun(before: AccountView, after: AccountView, position: PositionId) -> bool:
+    """Whether a position was opened in a gap, or has turned in it."""
+    was, now = before.positions.get(position), after.positions.get(position)
+    return now is not None and (was is None or was.side is not now.side)
+
+
+def _beginning(before: AccountView, after: AccountView, position: PositionId, path: tuple[Deal, ...]) -> Deal | None:
+    """The deal of a gap that opened a position or turned it, whatever was added to that or closed of it since."""
+    was, now = before.positions.get(position), after.positions[position]
+    volume, found = (int(was.volume) * was.side.sign if was is not None else 0), None
+    for deal in path:
+        former, volume = volume, volume + int(deal.filled_volume) * deal.side.sign
+        if former * now.side.sign <= 0 < volume * now.side.sign:
+            found = deal
+    return found
 
 
 def _by_path(

@@ -110,12 +110,13 @@ def wanted_levels(spec: SymbolSpec, side: Side, goal: Goal, entry: Price | None)
     if entry is not None and goal.fixed_target is not None:
         target = entry + side.sign * goal.fixed_target
     return Levels(
-        None if stop is None or stop <= 0 else _towards_market(spec, stop, from_below=side is Side.BUY),
-        None if target is None or target <= 0 else _towards_market(spec, target, from_below=side is Side.SELL),
+        None if stop is None or stop <= 0 else towards_market(spec, stop, from_below=side is Side.BUY),
+        None if target is None or target <= 0 else towards_market(spec, target, from_below=side is Side.SELL),
     )
 
 
-def _towards_market(spec: SymbolSpec, price: int, *, from_below: bool) -> Price:
+def towards_market(spec: SymbolSpec, price: int, *, from_below: bool) -> Price:
+    """A level on the tick: one that the market comes to from below goes up, so that it is no farther."""
     return spec.tick_at_or_above(price) if from_below else spec.tick_at_or_below(price)
 
 

@@ -19,7 +19,7 @@ from cmam.domain.values.ids import PositionId, SymbolId
 from cmam.domain.values.quantities import Distance, Price, Side, Volume, ceil_to
 from cmam.domain.values.replacing import replace
 from cmam.domain.values.rules.closes import CLOSES_APART, CLOSES_IN_PARTS
-from cmam.domain.values.rules.levels import NO_LEVELS_BELOW, OWN_STOPS_TRAIL, PINS_TRAIL, ROUNDED_STAY
+from cmam.domain.values.rules.levels import LEVELS_ON_TICKS, NO_LEVELS_BELOW, OWN_STOPS_TRAIL, PINS_TRAIL, ROUNDED_STAY
 from cmam.domain.values.rules.nets import (
     APPLIED_TO_NETS,
     GIVEN_UP_GUARANTEED,
@@ -30,7 +30,7 @@ from cmam.domain.values.rules.nets import (
 from cmam.domain.values.rules.sight import PARTS_FILL_ON
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Position
-from cmam.domain.wanted.levels import is_off, least_distance, tighter, wanted_levels
+from cmam.domain.wanted.levels import is_off, least_distance, tighter, towards_market, wanted_levels
 from cmam.domain.wanted.resting import needed_of_order
 
 TOO_LARGE = f"{CommandKind.CLOSE.value}: TRADING_BAD_VOLUME"
@@ -337,6 +337,8 @@ def _amendment(nets: Nets, copy: Copy, position: Position) -> Command | None:
         wanted = replace(wanted, target=target)
     if view.rules >= ROUNDED_STAY:
         wanted = _as_rounded(wanted, position, tolerance)
+    if view.rules >= LEVELS_ON_TICKS:
+        wanted = _on_ticks(spec, position.side, wanted)
     is_same = is_same and not is_off(wanted.target, position.target, tolerance)
     if is_same or copy.applied == Applied(wanted.stop, wanted.target, wanted.trailing):
         return None
@@ -361,6 +363,15 @@ def _as_rounded(wanted: Wanted, position: Position, tolerance: int) -> Wanted:
         target=wanted.target if is_off(wanted.target, target, tolerance) else target,
         trailing=wanted.trailing,
     )
+
+
+def _on_ticks(spec: SymbolSpec, side: Side, wanted: Wanted) -> Wanted:
+    """The levels to ask for, though what stays of them has more digits at the broker than an amendment may have."""
+    if not ((wanted.stop or 0) % spec.tick or (wanted.target or 0) % spec.tick):
+        return wanted
+    stop = towards_market(spec, wanted.stop, from_below=side is Side.BUY) if wanted.stop else wanted.stop
+    target = towards_market(spec, wanted.target, from_below=side is Side.SELL) if wanted.target else wanted.target
+    return replace(wanted, stop=stop, target=target)
 
 
 def _net_levels(

@@ -15,7 +15,7 @@ from cmam.domain.values.commands import Command, CommandKind
 from cmam.domain.values.ids import OrderId, SymbolId
 from cmam.domain.values.quantities import Distance, Side
 from cmam.domain.values.replacing import replace
-from cmam.domain.values.rules.resting import WHOLE_TERMS
+from cmam.domain.values.rules.resting import FILLED_BEFORE_AMENDED, WHOLE_TERMS
 from cmam.domain.values.symbols import SymbolSpec
 from cmam.domain.values.trades import Order, OrderType, TimeInForce
 
@@ -26,7 +26,7 @@ def needed_of_order(view: AccountView, copy: Copy, under_way: set[CommandKind]) 
     if order is None:
         return
     terms = copy.goal.terms
-    if terms is None or copy.grace_over or not copy.is_wanted:
+    if terms is None or copy.grace_over or not copy.is_wanted or _has_all(view, order, terms):
         if CommandKind.CANCEL not in under_way:
             yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
         return
@@ -37,6 +37,11 @@ def needed_of_order(view: AccountView, copy: Copy, under_way: set[CommandKind]) 
     elif bool(order.expires_ms) != bool(terms.expires_ms):
         # The broker took the amendment and not its kind of expiry: cancelled, and placed anew under the same chain.
         yield Command(kind=CommandKind.CANCEL, symbol=copy.symbol, side=copy.side, order=order.order)
+
+
+def _has_all(view: AccountView, order: Order, terms: Terms) -> bool:
+    """Whether an order has filled all that it is to be amended to, so that nothing of it may rest."""
+    return 0 < terms.volume <= order.executed_volume and view.rules >= FILLED_BEFORE_AMENDED
 
 
 def shows(order: Order, terms: Terms, rules: int) -> bool:

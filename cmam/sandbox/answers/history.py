@@ -31,7 +31,7 @@ def span(floor: Floor, request: Any, *, longest_ms: int | None = units.WEEK_MS) 
         end_ms = max(end_ms, start_ms)
     if not has("fromTimestamp"):
         start_ms = 0 if longest_ms is None or not has("toTimestamp") else max(0, end_ms - longest_ms)
-        return start_ms, end_ms
+        longest_ms = None
     is_long = longest_ms is not None and floor.switches.span_limits and end_ms - start_ms > longest_ms
     if start_ms < 0 or end_ms < start_ms or is_long:
         raise Refused("INCORRECT_BOUNDARIES", f"Incorrect boundaries: from {start_ms} to {end_ms}")
@@ -53,8 +53,11 @@ def _deals(floor: Floor, account: Account, start_ms: int, end_ms: int) -> Iterat
             yield deal
 
 
-def _orders(floor: Floor, account: Account, start_ms: int, end_ms: int) -> list[Order]:
+def _orders(floor: Floor, account: Account, start_ms: int, end_ms: int, of: int | None = None) -> list[Order]:
+    """The orders of a span, of one position if it is named: thousands are not sorted for the two that it has."""
     orders = [*account.past_orders.values(), *account.orders.values()]
+    if of is not None:
+        orders = [order for order in orders if order.position_id == of]
     chosen = [order for order in orders if start_ms <= floor.stamp.ms(order.updated_us) <= end_ms]
     return sorted(chosen, key=lambda order: (order.updated_us, order.order_id), reverse=True)
 
@@ -123,8 +126,7 @@ def orders_of_position(
 ) -> messages.ProtoOAOrderListByPositionIdRes:
     """Answer with the orders of one position."""
     start_ms, end_ms = span(floor, request, longest_ms=_longest_of_position(request))
-    chosen = (order for order in _orders(floor, account, start_ms, end_ms) if order.position_id == request.positionId)
-    page, has_more = _page(chosen, ROWS_DEFAULT)
+    page, has_more = _page(_orders(floor, account, start_ms, end_ms, request.positionId), ROWS_DEFAULT)
     return messages.ProtoOAOrderListByPositionIdRes(
         ctidTraderAccountId=account.spec.ctid, order=_written_orders(floor, account, page), hasMore=has_more
     )

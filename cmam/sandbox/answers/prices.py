@@ -61,8 +61,6 @@ def trendbars(
         raise Refused("INCORRECT_BOUNDARIES", "Expected fromTimestamp or count")
     longest = None if has_count else LONGEST_MS[request.period]
     start_ms, end_ms = span(floor, request, longest_ms=longest)
-    if has_count and not request.HasField("fromTimestamp"):
-        start_ms = 0
     limit = min(request.count, BARS_MAX) if has_count else BARS_MAX
     found: list[Bar] = []
     has_more = False

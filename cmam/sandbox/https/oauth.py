@@ -270,6 +270,8 @@ def is_registered(redirect_uri: str, registered: tuple[str, ...]) -> bool:
         return False
     if asked.hostname not in LOOPBACK or port is None or asked.username is not None or asked.fragment:
         return False
+    if asked.geturl() != redirect_uri:  # a line break was read over, and could not be sent back
+        return False
     host = f"[{asked.hostname}]" if asked.hostname == "::1" else asked.hostname
     return asked._replace(netloc=host, path=asked.path or "/").geturl() in registered
 

@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from html import escape
 from typing import Final
 
@@ -178,14 +179,8 @@ def _account_row(account: AccountRow, is_ticked: bool) -> str:
         f'<label class="row"><input type="checkbox" name="account" value="{account.ctid}"{checked}>'
         f'<span class="grow"><b>{escape(account.broker)} {account.login}</b>{live}'
         f"<small>{'Live' if account.is_live else 'Demo'} · {kind} · account {account.ctid}</small></span>"
-        f'<span class="sum">{escape(_grouped(account.balance))} {escape(account.currency)}</span></label>'
+        f'<span class="sum">{Decimal(account.balance):,} {escape(account.currency)}</span></label>'
     )
-
-
-def _grouped(money: str) -> str:
-    """Set thousands apart, so that a long balance can be read."""
-    whole, point, rest = money.partition(".")
-    return f"{int(whole):,}{point}{rest}"
 
 
 def _page(title: str, body: str) -> str:

@@ -31,7 +31,7 @@ class Stream:
     """Bid that the walk is drawn to: the feed's start, or the last recorded tick."""
     recorded: Iterator[RecordedTick]
     origin_us: int
-    """Moment of the first recorded tick, in the file's time."""
+    """The moment of the recording, in its own time, that falls at the start."""
     following: RecordedTick | None
 
 
@@ -50,6 +50,8 @@ class Market:
     ) -> None:
         """Start all feeds at `start_us`; feeds named in `ticks` play those first and walk on from the last one.
 
+        Of feeds that were recorded at the same time the earliest tick falls at the start, and the others stand until
+        theirs; feeds of different days begin together.
         Raises TickFileError for ticks of a symbol that is no feed of this world.
         """
         self._start_us = start_us
@@ -59,6 +61,7 @@ class Market:
         self._due: list[tuple[int, str]] = []
         self._crosses: dict[str, list[Feed]] = {feed.name: [] for feed in feeds}
         recorded = ticks or {}
+        origins = _origins(recorded)
         walking = {feed.name for feed in feeds if not feed.cross}
         for name in recorded:
             if name not in walking:
@@ -67,7 +70,7 @@ class Market:
                 )
         for feed in feeds:
             if not feed.cross:
-                self._start(feed, seed, iter(recorded.get(feed.name, ())))
+                self._start(feed, seed, iter(recorded.get(feed.name, ())), origins.get(feed.name, 0))
         for feed in feeds:
             if feed.cross:
                 bid, ask = self._crossed(feed)
@@ -76,11 +79,11 @@ class Market:
                     self._crosses[part].append(feed)
         heapq.heapify(self._due)
 
-    def _start(self, feed: Feed, seed: int, ticks: Iterator[RecordedTick]) -> None:
+    def _start(self, feed: Feed, seed: int, ticks: Iterator[RecordedTick], origin_us: int) -> None:
         chance = random.Random(f"{seed}:{feed.name}")
         first = next(ticks, None)
         bid, ask = (first.bid, first.ask) if first else (feed.price, feed.price + feed.spread)
-        stream = Stream(feed, chance, bid, ask, bid, ticks, first.at_us if first else 0, next(ticks, None))
+        stream = Stream(feed, chance, bid, ask, bid, ticks, origin_us, next(ticks, None))
         self.streams[feed.name] = stream
         self._due.append((self._next_moment(stream, self._start_us), feed.name))
 
@@ -141,3 +144,16 @@ class Market:
         if how == "mul":
             return one.bid * two.bid // units.PRICE, -(-one.ask * two.ask // units.PRICE)
         return one.bid * units.PRICE // two.ask, -(-one.ask * units.PRICE // two.bid)
+
+
+def _origins(recorded: Mapping[str, Recording]) -> dict[str, int]:
+    """Say of each recording which moment of it falls at the start: the first of all that overlap with it, or follow
+    from one that does."""
+    origins: dict[str, int] = {}
+    begins = ends = -(2**63)
+    for first, last, name in sorted((one.at_us[0], one.at_us[-1], name) for name, one in recorded.items()):
+        if first > ends:
+            begins = first
+        origins[name] = begins
+        ends = max(ends, last)
+    return origins

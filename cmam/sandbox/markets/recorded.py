@@ -65,7 +65,8 @@ Recordings = dict[str, Recording]
 def read_ticks(lines: Iterable[str], name: str = "ticks", into: Recordings | None = None) -> Recordings:
     """Read a CSV of `time,symbol,bid,ask` line by line, behind what `into` holds; gives it.
 
-    Raises TickFileError naming the line.
+    Recordings have a crossed quote now and then, which counts as one without a spread; where a symbol begins with one,
+    the two columns have the wrong names. Raises TickFileError naming the line.
     """
     recordings: Recordings = {} if into is None else into
     lines = iter(lines)
@@ -93,7 +94,8 @@ def _read_rows(
 ) -> None:
     at, symbol, bids, asks = places
     needed = max(places) + 1
-    latest: dict[str, int] = {}
+    latest = {feed: recording.at_us[-1] for feed, recording in recordings.items()}
+    is_empty = True
     for row in reader:
         if not row:
             continue
@@ -106,19 +108,20 @@ def _read_rows(
         except ValueError as fault:
             words = "expected a time such as 2026-01-31T12:00:00.250Z or milliseconds since 1970, and two prices"
             raise _fault(reader, name, f"{words} ({fault})") from None
-        if bid is None or ask is None or bid > ask:
-            raise _fault(reader, name, f"expected 0 < bid <= ask, found {row[bids]} and {row[asks]}")
         feed = row[symbol]
+        recording = recordings.get(feed)
+        if bid is None or ask is None or (bid > ask and recording is None):
+            raise _fault(reader, name, f"expected 0 < bid <= ask, found {row[bids]} and {row[asks]}")
         newest = latest.get(feed, at_us)
         if at_us < newest - LATE_US_MAX:
             words = "expected times that go on, a tick a minute late at most"
             raise _fault(reader, name, f"{words}; found {row[at]} behind a tick of {feed} that is newer")
         latest[feed] = max(newest, at_us)
-        recording = recordings.get(feed)
         if recording is None:
             recording = recordings[feed] = Recording()
-        recording.add(at_us, bid, ask)
-    if not latest:
+        recording.add(at_us, bid, max(bid, ask))
+        is_empty = False
+    if is_empty:
         raise TickFileError(f"{name}: expected at least one tick after the columns, found none")
 
 

@@ -134,8 +134,8 @@ class Lobby:
             for session in list(self.sessions.values()):
                 lost = [
                     ctid
-                    for ctid, token in session.accounts.items()
-                    if token == grant.access_token and ctid in grant.accounts
+                    for ctid, opened_by in session.accounts.items()
+                    if opened_by.access_token == grant.access_token and ctid in grant.accounts
                 ]
                 if not lost:
                     continue

@@ -53,11 +53,11 @@ class Refusals:
 
     def too_fast(self, session: Session, payload_type: int, seconds: int, msg_id: str | None) -> None:
         """Refuse a request over the limit."""
-        self._stats.rate_refusals += 1
         self.send(session, payload_type, self.rate(seconds), msg_id, 0)
 
     def rate(self, seconds: int) -> Refused:
-        """Word the refusal of a payload type that is blocked for so many seconds."""
+        """Word the refusal of a payload type that is blocked for so many seconds, and count it."""
+        self._stats.rate_refusals += 1
         code, text = BLOCKED, "Payload type is blocked, the rate limit was exceeded"
         if self._switches.rate_refusal == TOO_FREQUENT:
             code, text = TOO_FREQUENT, "You have reached the rate limit of requests"

@@ -171,7 +171,7 @@ def _account_auth(desk: Desk, session: Session, request: messages.ProtoOAAccount
         raise Refused("RET_ACCOUNT_DISABLED", "Trading account is disabled")
     if ctid in session.accounts:
         raise Refused("ALREADY_LOGGED_IN", "Trading account is already authorized in this channel")
-    session.accounts[ctid] = grant.access_token
+    session.accounts[ctid] = grant
     account.listeners[session.connection] = None
     return messages.ProtoOAAccountAuthRes(ctidTraderAccountId=ctid)
 

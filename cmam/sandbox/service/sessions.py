@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cmam.sandbox.books.authority import Grant
 from cmam.sandbox.service.limits import Limiter
 from cmam.sandbox.service.stats import Figures
 
@@ -20,8 +21,8 @@ class Session:
     limiter: Limiter
     figures: Figures
     client_id: str | None = None
-    accounts: dict[int, str] = field(default_factory=dict)
-    """Authorised accounts: ctid to access token."""
+    accounts: dict[int, Grant] = field(default_factory=dict)
+    """Authorised accounts: ctid to the grant as it was then, whose scope holds as long as the session does."""
     is_closing: bool = False
     is_troubled: bool = False
     """Whether a fault has left something behind here: the fields below."""

@@ -9,6 +9,7 @@ from cmam.sandbox import units
 from cmam.sandbox.books import money
 from cmam.sandbox.books.ledger import Account, Position
 from cmam.sandbox.markets import periods
+from cmam.sandbox.markets.hours import is_open
 from cmam.sandbox.trading import margin, orders
 from cmam.sandbox.trading.floor import SWAP, Floor
 from cmam.sandbox.world import Symbol
@@ -96,7 +97,11 @@ def look_at_margin(floor: Floor, account: Account) -> None:
     margin.ring(floor, account, level)
     if level > account.spec.stop_out_percent:
         return
-    candidates = [position for position in account.open_positions() if position.volume > position.closing]
+    candidates = [
+        position
+        for position in account.open_positions()
+        if position.volume > position.closing and is_open(floor.symbol(account, position.symbol_id), floor.now_us)
+    ]
     if candidates and not any(order.is_stop_out for order in account.orders.values()):
         _stop_out(floor, account, candidates)
 

@@ -49,6 +49,8 @@ _LOG = logging.getLogger("cmam.sandbox")
 BACKLOG = 1024
 TLS_HANDSHAKE_S = 10.0
 TLS_SHUTDOWN_S = 3.0
+TURN = 500
+"""Ticks and timers that are played at once; then clients are heard, though the market be behind."""
 START_S_MAX = 60.0
 """Longest that `run_in_thread` waits for the listeners; history and tick files are read before."""
 
@@ -117,7 +119,9 @@ class SandboxServer:
     # Parts.
 
     def _new_broker(self) -> Broker:
-        return setup.make_broker(self._options, self._world, self._switches, self._ticks, self._clock.now())
+        broker = setup.make_broker(self._options, self._world, self._switches, self._ticks, self._clock.now())
+        broker.turn = TURN
+        return broker
 
     def _let_happen(self, operations: BrokerOperations, scheduled: Scheduled, stack: contextlib.AsyncExitStack) -> None:
         """Switch a fault at its time: at once, or from a timer that ends with the server."""
@@ -253,7 +257,7 @@ class SandboxServer:
         self._driver.cut_all()
         await asyncio.sleep(down_s)
         broker = self._new_broker()
-        self._load(broker, self._driver.broker.state())  # with what was filled or consented to meanwhile
+        broker.succeed(self._driver.broker, self._clock.now())  # with what was filled or consented to meanwhile
         self._driver.replace_broker(broker)
         oauth_listeners, self._listeners = self._listeners, []
         try:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cmam.sandbox import units
+from cmam.sandbox.near import no_such
 
 E_ = TypeVar("E_", bound=IntEnum)
 
@@ -21,23 +22,58 @@ class WorldError(ValueError):
     """A world file that cannot be played: where, what was expected, what was found."""
 
 
+NUMBER_MAX = 10**15
+"""What no number of a world exceeds, counted in its smallest part: the wire has 64 bits for it."""
+
+
+class Layer(dict[str, Any]):
+    """A table of the file that remembers what it was asked for, so that a key that nobody reads is found."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__((key, _remembering(value)) for key, value in values.items())
+        self._asked: set[str] = set()
+
+    def ask(self, key: str) -> Any:
+        """Look a value up; None where there is none."""
+        self._asked.add(key)
+        return self.get(key)
+
+    def check(self, where: str = "") -> None:
+        """Refuse a key that nobody asked for, here or in a table within; one that was asked for nothing is unused."""
+        for key, value in self.items():
+            if self._asked and key not in self._asked:
+                words = no_such("key", key, self._asked, f"there are {', '.join(sorted(self._asked))}")
+                raise WorldError(f"{where}: {words}" if where else words)
+            place = f"{where}.{key}" if where else key
+            if isinstance(value, Layer):
+                value.check(place)
+            elif isinstance(value, list):
+                for index, inner in enumerate(value):
+                    if isinstance(inner, Layer):
+                        inner.check(f"{place}[{index}]")
+
+
+def _remembering(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_remembering(item) for item in value]
+    return Layer(value) if isinstance(value, dict) else value
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """One TOML table (or a chain of them, nearest first) that remembers where it stands."""
 
     where: str
-    layers: tuple[Mapping[str, Any], ...]
+    layers: tuple[Layer, ...]
 
     def has(self, key: str) -> bool:
-        return any(key in layer for layer in self.layers)
+        return any(layer.ask(key) is not None for layer in self.layers)
 
     def raw(self, key: str, default: Any = None) -> Any:
-        for layer in self.layers:
-            if key in layer:
-                return layer[key]
-        if default is None:
+        found = [value for layer in self.layers if (value := layer.ask(key)) is not None]
+        if not found and default is None:
             raise WorldError(f"{self._place}expected a value for {key!r}, found none")
-        return default
+        return found[0] if found else default
 
     @property
     def _place(self) -> str:
@@ -69,18 +105,22 @@ class Table:
         value = self.raw(key, default)
         try:
             number = Decimal(value) if isinstance(value, (str, int)) else value
-            if isinstance(value, bool) or not isinstance(number, Decimal) or not number.is_finite():
+            if isinstance(value, bool) or not isinstance(number, Decimal) or not number.copy_abs() < NUMBER_MAX:
                 raise InvalidOperation
         except InvalidOperation:
             raise self._fail(key, "a decimal number", value) from None
         return number
 
-    def fixed(self, key: str, one: int, default: str | None = None) -> int:
+    def fixed(self, key: str, one: int, default: str | None = None, *, least: int = -NUMBER_MAX) -> int:
         value = self.decimal(key, default)
         try:
-            return units.scaled(value, one)
+            amount = units.scaled(value, one)
         except ValueError as fault:
             raise WorldError(f"{self._place}{key!r}: {fault}") from None
+        if not least <= amount < NUMBER_MAX:
+            ends = f"{Decimal(least) / one:f} to {Decimal(NUMBER_MAX) / one:f}"
+            raise self._fail(key, f"a number from {ends}", str(value))
+        return amount
 
     def choice(self, key: str, allowed: Sequence[str], default: str | None = None) -> int:
         value = self.raw(key, default)
@@ -90,7 +130,7 @@ class Table:
 
     def member(self, key: str, enum: type[E_], default: E_) -> E_:
         value = self.raw(key, default.name)
-        if value not in enum.__members__:
+        if not isinstance(value, str) or value not in enum.__members__:
             raise self._fail(key, " or ".join(enum.__members__), value)
         return enum[value]
 
@@ -104,12 +144,12 @@ class Table:
 
     def rows(self, key: str, *, needed: bool = False) -> list[Table]:
         value = self.raw(key, [])
-        if not isinstance(value, list) or not all(isinstance(row, dict) for row in value) or (needed and not value):
+        if not isinstance(value, list) or not all(isinstance(row, Layer) for row in value) or (needed and not value):
             raise self._fail(key, "a list of tables", value)
         return [Table(f"{self.where}{key}[{index}]", (row,)) for index, row in enumerate(value)]
 
-    def tables(self, key: str) -> dict[str, Mapping[str, Any]]:
+    def tables(self, key: str) -> dict[str, Layer]:
         value = self.raw(key, {})
-        if not isinstance(value, dict) or not all(isinstance(row, dict) for row in value.values()):
+        if not isinstance(value, dict) or not all(isinstance(row, Layer) for row in value.values()):
             raise self._fail(key, "a table of tables", value)
         return value

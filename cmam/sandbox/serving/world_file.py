@@ -7,14 +7,14 @@ feed. Knows nothing of how a world is played.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from importlib import resources
 from typing import Any
 
 from cmam.sandbox import units
-from cmam.sandbox.serving.toml_table import Table, WorldError
+from cmam.sandbox.serving.toml_table import Layer, Table, WorldError
 from cmam.sandbox.world import (
     AccessRights,
     Account,
@@ -33,6 +33,8 @@ from cmam.sandbox.world import (
 )
 
 WEEK_S = 604_800
+INT32_MAX = 2**31 - 1
+"""The most that the wire has room for where it counts in 32 bits."""
 DIGITS_MAX = 5
 """Spots travel in 1/100000, so a symbol with more decimals could not be quoted."""
 ACCOUNT_KINDS = ("hedged", "netted", "spread_betting")
@@ -52,15 +54,18 @@ def load_world(text: str) -> World:
     """Read a world from TOML; raises WorldError with the first fault."""
     try:
         document = tomllib.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError) as fault:  # no TOML, a number of thousands of digits, thousands of brackets
+    except (ValueError, ArithmeticError, RecursionError) as fault:  # no TOML, numbers beyond all, thousands of brackets
         raise WorldError(f"expected a world in TOML, found a fault: {fault}") from None
-    return _Reader(document).world()
+    layer = Layer(document)
+    world = _Reader(layer).world()
+    layer.check()
+    return world
 
 
 class _Reader:
     """Reads one document; keeps what later tables refer to."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Layer) -> None:
         self._top = Table("", (document,))
         self._kinds = self._top.tables("kinds")
         self._feeds: dict[str, Feed] = {}
@@ -75,6 +80,8 @@ class _Reader:
                         f"feeds.{feed.name}: expected a feed with a price of its own in 'cross', found {other!r}"
                     )
         users = tuple(User(row.text("name"), row.number("id", least=1)) for row in self._top.rows("users", needed=True))
+        _unique("users (name)", [user.name for user in users])
+        _unique("users (id)", [user.id for user in users])
         account_rows = self._top.rows("accounts", needed=True)
         currencies = {row.text("currency") for row in account_rows}
         brokers = tuple(self._broker(row, currencies) for row in self._top.rows("brokers", needed=True))
@@ -100,9 +107,9 @@ class _Reader:
             name=name,
             base=row.text("base"),
             quote=row.text("quote"),
-            price=row.fixed("price", units.PRICE, "0" if cross else None),
-            spread=row.fixed("spread", units.PRICE, "0"),
-            step=row.fixed("step", units.PRICE, "0"),
+            price=row.fixed("price", units.PRICE, "0" if cross else None, least=0 if cross else 1),
+            spread=row.fixed("spread", units.PRICE, "0", least=0),
+            step=row.fixed("step", units.PRICE, "0", least=0),
             interval_ms=row.number("interval_ms", 500, least=1),
             digits=row.number("digits", most=DIGITS_MAX),
             pip=row.number("pip", most=DIGITS_MAX),
@@ -122,7 +129,7 @@ class _Reader:
             self._symbol(
                 Table(
                     f"{where}, symbol {symbol_row.raw('name', feed.name)!r}",
-                    (*symbol_row.layers, own_kinds.get(feed.kind, {}), self._kinds.get(feed.kind, {})),
+                    (*symbol_row.layers, own_kinds.get(feed.kind, Layer({})), self._kinds.get(feed.kind, Layer({}))),
                 ),
                 feed,
                 categories[kinds.index(feed.kind)].id,
@@ -163,7 +170,8 @@ class _Reader:
 
     def _leverage(self, row: Table) -> tuple[int, tuple[tuple[int, int], ...]]:
         tiers = tuple(
-            (tier.number("volume"), tier.number("leverage", least=1)) for tier in row.rows("tiers", needed=True)
+            (tier.number("volume"), tier.number("leverage", least=1, most=INT32_MAX))
+            for tier in row.rows("tiers", needed=True)
         )
         return row.number("id", least=1), tiers
 
@@ -175,7 +183,7 @@ class _Reader:
                 f"{row.where}: expected min_volume <= max_volume, a multiple of step_volume; found {minimum}"
             )
         depth = row.raw("depth", [])
-        if not isinstance(depth, list) or not all(isinstance(level, int) and level > 0 for level in depth):
+        if not isinstance(depth, list) or not all(isinstance(level, int) and 0 < level < 2**62 for level in depth):
             raise WorldError(f"{row.where}: expected a list of volumes for 'depth', found {depth!r}")
         zone = row.zone("zone", "UTC")
         commission = row.member("commission_type", CommissionType, CommissionType.USD_PER_LOT)
@@ -194,7 +202,7 @@ class _Reader:
             max_volume=maximum,
             step_volume=step,
             max_exposure=row.number("max_exposure", 0),
-            spread_markup=row.number("spread_markup", 0),
+            spread_markup=row.number("spread_markup", 0, most=INT32_MAX),
             commission_type=commission,
             commission_rate=row.fixed(
                 "commission", 10**5 if commission is CommissionType.PERCENTAGE_OF_VALUE else 10**8, "0"
@@ -202,13 +210,13 @@ class _Reader:
             min_commission=row.fixed("min_commission", 10**8, "0"),
             min_commission_asset=row.text("min_commission_asset", "USD"),
             min_commission_in_quote=row.flag("min_commission_in_quote", False),
-            conversion_fee_rate=row.number("conversion_fee_rate", 0),
+            conversion_fee_rate=row.number("conversion_fee_rate", 0, most=INT32_MAX),
             swap_type=row.member("swap_type", SwapType, SwapType.PIPS),
             swap_long=row.decimal("swap_long", "0"),
             swap_short=row.decimal("swap_short", "0"),
             swap_triple_day=row.choice("swap_triple_day", DAYS, "wednesday"),
             swap_time_min=row.number("swap_time_min", 1259, most=1439),
-            swap_period_h=row.number("swap_period_h", 24, least=1),
+            swap_period_h=row.number("swap_period_h", 24, least=1, most=INT32_MAX),
             swap_at_weekends=row.flag("swap_at_weekends", False),
             schedule=_schedule(row),
             zone=zone,
@@ -219,9 +227,9 @@ class _Reader:
             short_selling=row.flag("short_selling", True),
             guaranteed=row.flag("guaranteed", False),
             guaranteed_charge=row.number("guaranteed_charge", 0),
-            sl_distance=row.number("sl_distance", 0),
-            tp_distance=row.number("tp_distance", 0),
-            gsl_distance=row.number("gsl_distance", 0),
+            sl_distance=row.number("sl_distance", 0, most=INT32_MAX),
+            tp_distance=row.number("tp_distance", 0, most=INT32_MAX),
+            gsl_distance=row.number("gsl_distance", 0, most=INT32_MAX),
             distance_in_percent=row.flag("distance_in_percent", False),
             leverage_id=row.number("leverage_id", 0),
             units=row.text("units", feed.base),
@@ -238,7 +246,7 @@ class _Reader:
             raise WorldError(f"{row.where}: expected one of the users of this world for 'owner', found {owner!r}")
         currency = row.text("currency")
         digits = row.number("money_digits", CURRENCY_DIGITS.get(currency, 2), most=8)
-        leverage = row.number("leverage", 100, least=1)
+        leverage = row.number("leverage", 100, least=1, most=INT32_MAX // 100)
         return Account(
             ctid=row.number("ctid", least=1),
             login=row.number("login", least=1),
@@ -250,7 +258,7 @@ class _Reader:
             money_digits=digits,
             live=row.flag("live", False),
             leverage_cents=leverage * 100,
-            max_leverage=row.number("max_leverage", leverage, least=1),
+            max_leverage=row.number("max_leverage", leverage, least=1, most=INT32_MAX),
             access=row.member("access", AccessRights, AccessRights.FULL_ACCESS),
             swap_free=row.flag("swap_free", False),
             margin_type=row.choice("margin_type", MARGIN_TYPES, "sum"),

@@ -163,7 +163,7 @@ def _market(trader: Trader, step: Step, refs: dict[str, Placed]) -> Done:
         order.label = step.label
     events = trader.order(order)
     last = events[-1]
-    if last.executionType != model.ORDER_FILLED:
+    if not last.order.executedVolume:
         raise TradeRefused(
             f"order {last.order.orderId} was not filled: {model.ProtoOAExecutionType.Name(last.executionType)}"
         )
@@ -174,6 +174,7 @@ def _market(trader: Trader, step: Step, refs: dict[str, Placed]) -> Done:
     filled = symbol.lots(last.order.executedVolume)
     text = (
         f"{word} {filled} {symbol.name} at {last.order.executionPrice:.{symbol.digits}f}: position {placed.position_id}"
+        f"{_rest(last)}"
     )
     if step.stop_loss is not None or step.take_profit is not None:
         # Absolute levels are refused on market orders (wire.md#orders-by-type), so they follow the fill,
@@ -238,11 +239,16 @@ def _close(trader: Trader, step: Step, placed: Placed) -> Done:
     volume = placed.symbol.volume(step.lots) if step.lots is not None else position.tradeData.volume
     events = trader.close_position(placed.position_id, volume)
     last = events[-1]
-    if last.executionType != model.ORDER_FILLED:
+    if not last.order.executedVolume:
         raise TradeRefused(f"the close was not filled: {model.ProtoOAExecutionType.Name(last.executionType)}")
     price = f"{last.order.executionPrice:.{placed.symbol.digits}f}"
     lots = placed.symbol.lots(last.order.executedVolume)
-    return _done(f"closed {lots} {placed.symbol.name} at {price}: position {placed.position_id}", events)
+    return _done(f"closed {lots} {placed.symbol.name} at {price}: position {placed.position_id}{_rest(last)}", events)
+
+
+def _rest(last: oa.ProtoOAExecutionEvent) -> str:
+    """What is said of an order that was filled in part only."""
+    return "" if last.executionType == model.ORDER_FILLED else ", and the rest was cancelled"
 
 
 def _amend(trader: Trader, step: Step, placed: Placed) -> Done:

@@ -5,6 +5,7 @@ Turns the market's feeds into this broker's quotes (digits, markup) and converts
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from cmam.sandbox import units
@@ -86,20 +87,26 @@ class Venue:
         return changed
 
     def chain(self, first: str, last: str) -> tuple[tuple[Symbol, bool], ...] | None:
-        """Find the shortest chain of enabled symbols between two assets; True means multiply. None: there is none."""
+        """Find the shortest chain of symbols between two assets; True means multiply. None: there is none.
+
+        Those that may be traded come first; but what is not traded any more still has a price, and money its worth.
+        """
         key = first, last
         if key not in self._chains:
-            self._chains[key] = self._search(first, last)
+            traded = [symbol for symbol in self.symbols.values() if symbol.enabled and not symbol.archived]
+            found = self._search(first, last, traded)
+            self._chains[key] = self._search(first, last, self.symbols.values()) if found is None else found
         return self._chains[key]
 
-    def _search(self, first: str, last: str) -> tuple[tuple[Symbol, bool], ...] | None:
+    @staticmethod
+    def _search(first: str, last: str, symbols: Collection[Symbol]) -> tuple[tuple[Symbol, bool], ...] | None:
         paths: dict[str, tuple[tuple[Symbol, bool], ...]] = {first: ()}
         frontier = [first]
         while frontier and last not in paths:
             following = []
             for asset in frontier:
-                for symbol in self.symbols.values():
-                    if not symbol.enabled or symbol.archived or asset not in (symbol.base, symbol.quote):
+                for symbol in symbols:
+                    if asset not in (symbol.base, symbol.quote):
                         continue
                     forward = symbol.base == asset
                     other = symbol.quote if forward else symbol.base

@@ -22,6 +22,9 @@ SLEEP_S_MAX = 1.0
 """Longest sleep between two looks at the clock: the wall clock may be set while we wait."""
 SLEEP_S_MIN = 0.0005
 """Shortest sleep: a deadline that stays in the past must not become a busy loop."""
+BEHIND_S = 5.0
+"""A broker that has not yet done what was due so long ago is told of: a speed that is too much for this machine, or a
+sleep of it."""
 HEARTBEAT = 51
 PASSING = frozenset({HEARTBEAT, 2131})
 """What says nothing of the books: heartbeats and spots."""
@@ -71,6 +74,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._is_pumping = False
         self._is_stopped = False
+        self._is_behind = False
 
     def now(self) -> int:
         """Say what time it is in microseconds UTC; never earlier than the last answer."""
@@ -163,6 +167,11 @@ class Driver:
         if deadline is None:
             return
         seconds = (deadline - self.now()) / 1_000_000
+        if seconds < -BEHIND_S and not self._is_behind:
+            _LOG.warning(
+                "! the market is %.0f s behind the clock: too fast for this machine, or the machine slept", -seconds
+            )
+        self._is_behind = seconds < (-1 if self._is_behind else -BEHIND_S)
         self._sleep(min(max(seconds, SLEEP_S_MIN), SLEEP_S_MAX))
 
     def _sleep(self, seconds: float) -> None:

@@ -27,7 +27,7 @@ from cmam.store.auditing.filters import NO_FILTERS, Filters
 from cmam.store.folding.fold import ACCOUNT_PREFIX, AccountStep, Fold, account_of
 from cmam.store.logfile.chain import LogHead
 from cmam.store.logfile.files import new_file
-from cmam.store.projection.rows import copy_id
+from cmam.store.projection.rows import LIFE, copy_id
 from cmam.store.projection.rows_of_accounts import NOTED
 from cmam.store.projection.rows_of_copies import touched_copies
 from cmam.store.proof.signing import Passphrase, sign
@@ -72,7 +72,7 @@ def slice_of(audit: Audit, filters: Filters) -> Slice | None:
     found = Slice(streams={APP})
     profiles = {row["name"]: row["profile_id"] for row in audit.query("SELECT name, profile_id FROM profiles")}
     lines = [*audit.copies(filters), *audit.decisions(filters)]
-    wanted = {line["copy_id"] for line in lines}
+    wanted = {_name_of(line) for line in lines}
     found.profiles = {line["profile"] for line in lines}
     for name in found.profiles:
         if name in profiles:
@@ -239,7 +239,12 @@ def _write_lists(
 
 
 def _is_of(line: Line, name: str, chosen: Slice) -> bool:
-    return line["profile"] in chosen.profiles if name == "settings" else line["copy_id"] in chosen.copies
+    return line["profile"] in chosen.profiles if name == "settings" else _name_of(line) in chosen.copies
+
+
+def _name_of(line: Line) -> str:
+    """The name of a line's copy, whichever of its lives it is about."""
+    return str(line["copy_id"]).partition(LIFE)[0]
 
 
 # --- references in place of ids -------------------------------------------------------------------------------------

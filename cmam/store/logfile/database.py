@@ -8,6 +8,7 @@ SQLite tool shows readable JSON. It knows rows, not facts.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import sqlite3
@@ -29,6 +30,8 @@ from cmam.store.errors import (
     ViewsDamaged,
 )
 from cmam.store.logfile.log_recorder import LogDatastore, LogRecorder
+
+log = logging.getLogger(__name__)
 
 FILE_NAME = "events.db"
 TABLE = "stored_events"
@@ -236,7 +239,8 @@ def put_aside(path: Path) -> None:
     for ending in ("-shm", "-wal") if path.exists() else ("-shm", "-wal", "-journal"):
         left = beside(path, ending)
         if ending != "-shm" and _has_content(left):
-            left.replace(left.with_name(f"{left.name}.left"))
+            kept = left.replace(left.with_name(f"{left.name}.left"))
+            log.warning("! what another log had not folded back lay beside %s, and is kept as %s", path, kept.name)
         elif left.exists():  # as an orderly end leaves them; the index is made anew for any write-ahead log
             left.unlink()
 

@@ -16,7 +16,15 @@ from typing import Self
 import cmam
 from cmam.domain.events import Checkpointed
 from cmam.domain.operating.registry import APP
-from cmam.store.errors import RecordRefused, StoreBroken, StoreError, StoreNewer, StoreUnavailable, VersionConflict
+from cmam.store.errors import (
+    RecordRefused,
+    StoreBroken,
+    StoreError,
+    StoreMissing,
+    StoreNewer,
+    StoreUnavailable,
+    VersionConflict,
+)
 from cmam.store.logfile import database
 from cmam.store.logfile import statements as sql
 from cmam.store.logfile.chain import NO_ORDER, Head, LogHead, checkpoint, latest_checkpoint, roll
@@ -213,9 +221,10 @@ class EventLog(LogReader):
             return
         raise StoreUnavailable(f"The event store {self.path} was moved or replaced while in use. Put it back.")
 
-    def is_in_place(self) -> bool:
-        """Whether the file that is open is the one under its name."""
-        return self._place is None or self._place.is_kept()
+    def expect_in_place(self) -> None:
+        """Raise StoreMissing where the file that is open is no longer the one under its name."""
+        if self._place is not None and not self._place.is_kept():
+            raise StoreMissing("The event store is another file than it was: begin anew.")
 
     def _make_anew(self, place: FilePlace, path: Path) -> None:
         """Write a file that somebody deleted again, from what is still open of it, and go on in that."""

@@ -36,4 +36,6 @@ ORDER BY rowid LIMIT ?
 PAGE_OF_STREAM = f"""
 SELECT {{columns}} FROM {TABLE} WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version LIMIT ?
 """
+# A checkpoint a minute, for years, and none that a fold asks for.
+PAGE_TO_FOLD = PAGE_OF_STREAM.replace("ORDER BY", f"AND topic IS NOT '{Checkpointed.TOPIC}' ORDER BY")
 ONE = f"SELECT {{columns}} FROM {TABLE} WHERE originator_id = ? AND originator_version = ?"

@@ -22,7 +22,7 @@ from sqlite_utils import Database
 from cmam.domain.belief.copies import CopyKey
 from cmam.domain.values.ids import AccountId, OrderId
 from cmam.domain.values.quantities import Volume, units_text
-from cmam.store.errors import StoreError, StoreHeld, StoreMissing, StoreUnavailable, ViewsDamaged
+from cmam.store.errors import StoreError, StoreHeld, StoreUnavailable, ViewsDamaged
 from cmam.store.folding.fold import ACCOUNT_PREFIX, AccountStep, Fold, account_of
 from cmam.store.folding.snapshot import keep, kept_before, pack
 from cmam.store.folding.telling import Told
@@ -137,9 +137,7 @@ class Projector:
         """Fold the registry again, which is small; accounts follow from their snapshots when they are first met."""
         for stream in self._log.heads():
             if account_of(stream) is None and not stream.startswith("connection:"):
-                for record in self._log.read_stream(stream):
-                    if record.position <= self.position:
-                        self._fold.take(record)
+                self._fold.run(self._log.facts_of(stream, 0, self.position))
 
     def _bring_up(self, raw: Raw) -> None:
         """Have the account's view stand just before this record."""
@@ -426,8 +424,7 @@ def _follow_until_it_fails(log: EventLog, home: Path, held: int) -> str:
             projector, seen, has_ended = Projector(log, views), -1, False
             while not has_ended:
                 has_ended = _has_ended(held, POLL_S)
-                if not log.is_in_place():
-                    raise StoreMissing("The event store is another file than it was: begin anew.")
+                log.expect_in_place()
                 version = log.data_version()
                 if version != seen or has_ended:
                     seen = version

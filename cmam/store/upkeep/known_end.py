@@ -16,6 +16,7 @@ from pathlib import Path
 from cmam.clock import SECOND_US, Clock
 from cmam.config.files import write_whole
 from cmam.domain.events import LogRestored
+from cmam.store.errors import StoreBroken
 from cmam.store.logfile.database import FILE_NAME, TABLE, connect_to_read, following, is_written_ahead
 from cmam.store.logfile.log import EventLog
 from cmam.store.records.envelope import Pending, record_hash
@@ -44,6 +45,17 @@ def is_known(home: Path) -> bool:
     """Whether the file in the place of the log is the one that this home has written; a new one need not be known."""
     place = home / FILE_NAME
     return not place.exists() or _read(home / FILE)[2] == place.stat().st_ino
+
+
+def fits(home: Path, event_log: EventLog) -> bool:
+    """Whether the record stands in a log that its home knows as the last one: what is copied into the file itself, as
+    `cp` does where there is one, has the number of the file that was there."""
+    known, link, _ = _read(home / FILE)
+    try:
+        found = event_log.page_of_raw(known - 1, 1) if known else []
+    except StoreBroken:
+        return False  # who reads it whole names what is damaged
+    return bool(found) and (found[0].position, found[0].hash) == (known, link)
 
 
 def settle_end(home: Path, event_log: EventLog, now_us: int, *, is_copy: bool) -> str:

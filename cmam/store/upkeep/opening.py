@@ -14,7 +14,7 @@ from cmam.store.logfile.log import EventLog
 from cmam.store.past.beginning import has_snapshots
 from cmam.store.past.together import LONG
 from cmam.store.proof.tail import check_tail
-from cmam.store.upkeep.known_end import is_copy, is_known, settle_end
+from cmam.store.upkeep.known_end import fits, is_copy, is_known, settle_end
 
 
 def open_to_go_on(
@@ -31,7 +31,7 @@ def open_to_go_on(
     is_put_back, is_met = is_copy(home), is_known(home)
     log = EventLog.open(home, durability=durability)
     try:
-        is_backed = is_met or has_snapshots(log)
+        is_backed = (is_met and fits(home, log)) or has_snapshots(log)
         if not is_backed and log.position() >= LONG:
             on_long(log.position())
         check_tail(log, is_known=is_backed)

@@ -8,15 +8,15 @@ else. What comes after the gap is kept beside it as text, for people; the broker
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import os
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain, count, takewhile
 from pathlib import Path
 
 from cmam.config.files import sync_folder
@@ -79,26 +79,27 @@ class Salvaged:
 def salvage(home: Path, path: Path) -> Salvaged:
     """Copy what is good of a home's log to `path`; raises StoreBroken where not even its beginning can be read."""
     source = home / database.FILE_NAME
-    if path.exists():
-        raise StoreUnavailable(f"Expected a name that is free to write to, found the file {path}.")
+    beside = path.with_name(path.name + LEFT_OUT)
+    taken = next((one for one in (path, beside) if one.exists()), None)
+    if taken is not None:
+        raise StoreUnavailable(f"Expected a name that is free to write to, found the file {taken}.")
     with _readable(source), _openable(source, path) as whole, closing(EventLog.damaged(whole, home / ARCHIVE)) as log:
-        rows, why = _read(log)
         begins = sum(part.position() for part in log.parts[-2:-1]) + 1  # what was archived stays where it is
-    verifier = Verifier()
-    for raw in rows:
-        verifier.check(raw)
-    found = verifier.finish().findings
-    first_bad = min((finding.position for finding in found), default=len(rows) + 1)
-    good = [raw for raw in rows if begins <= raw.position < first_bad]
-    rest = [raw for raw in rows if raw.position >= max(begins, first_bad)]
-    if not good:
-        raise StoreBroken(f"Nothing can be copied out of {source}: {found[0].text if found else why}")
-    with new_file(path) as fresh:
-        _write(fresh, good)
-    if rest:
-        _keep(path.with_name(path.name + LEFT_OUT), rest)
-    forgotten = Counter(FORGOTTEN[raw.topic] for raw in rest if raw.topic in FORGOTTEN)
-    return Salvaged(len(good), len(rest), found[0].text if found else why, dict(forgotten))
+        first_bad, end, why = _first_bad(log)
+        rest = _rows(log, max(begins, first_bad), end)
+        with new_file(path) as fresh:
+            good = _write(fresh, _rows(log, begins, first_bad))
+            if not good:
+                raise StoreBroken(f"Nothing can be copied out of {source}: {why}")
+        left_out: Counter[str] = Counter()
+        if (first := next(rest, None)) is not None:
+            with new_file(beside) as fresh:
+                left_out = _keep(fresh, chain([first], rest))
+    forgotten: Counter[str] = Counter()
+    for topic, times in left_out.items():
+        if topic in FORGOTTEN:
+            forgotten[FORGOTTEN[topic]] += times
+    return Salvaged(good, left_out.total(), why, dict(forgotten))
 
 
 @contextmanager
@@ -121,7 +122,7 @@ def _openable(source: Path, path: Path) -> Iterator[Path]:
     if not missing:
         yield source
         return
-    longer = path.with_name(f"{path.name}.part-{os.getpid()}")
+    longer = path.with_name(f"{path.name}.long-{os.getpid()}")
     try:
         shutil.copyfile(source, longer)
         with longer.open("ab") as file:
@@ -163,38 +164,55 @@ def _brought_beside(source: Path, path: Path) -> Path:
 
 
 def _names(source: Path) -> Iterator[Path]:
-    return (source.with_name(f"{source.name}.damaged-{number}") for number in itertools.count(1))
+    return (source.with_name(f"{source.name}.damaged-{number}") for number in count(1))
 
 
-def _read(log: EventLog) -> tuple[list[Raw], str]:
-    rows: list[Raw] = []
+def _first_bad(log: EventLog) -> tuple[int, int, str]:
+    """The positions of the first bad record and behind the last that can be read, both where all is good; what is bad.
+
+    A log may be longer than memory, so what is read here is read again where it is copied.
+    """
+    verifier, last, why = Verifier(), 0, ""
     try:
         for raw in readable(log):
-            rows.append(raw)
+            verifier.check(raw)
+            last = raw.position
     except Unreadable as error:
-        return rows, str(error)
-    return rows, ""
+        why = str(error)
+    found = verifier.finish().findings
+    return (found[0].position, last + 1, found[0].text) if found else (last + 1, last + 1, why)
 
 
-def _write(path: Path, rows: list[Raw]) -> None:
-    """A new store with these records, at the same positions."""
+def _rows(log: EventLog, begin: int, end: int) -> Iterator[Raw]:
+    """What can be read from a position on, and before another one: somebody may write meanwhile."""
+    with suppress(Unreadable):
+        yield from takewhile(lambda raw: raw.position < end, readable(log, begin - 1))
+
+
+def _write(path: Path, rows: Iterable[Raw]) -> int:
+    """A new store with these records, at the same positions; answers how many."""
     path.unlink()
     with closing(EventLog.open_file(path)) as log:
         try:
             log.connection.execute("BEGIN")
-            log.connection.executemany(
+            written = log.connection.executemany(
                 f"INSERT INTO {TABLE} (rowid, originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?, ?)",
-                [(raw.position, raw.stream, raw.version, raw.topic, raw.state.decode()) for raw in rows],
+                ((raw.position, raw.stream, raw.version, raw.topic, raw.state.decode()) for raw in rows),
             )
             log.connection.execute("COMMIT")
             log.connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+            return written.rowcount
         except sqlite3.Error as error:
             raise explain(error, path) from error
 
 
-def _keep(path: Path, rows: list[Raw]) -> None:
-    with new_file(path) as fresh, fresh.open("w", encoding="utf-8") as out:
+def _keep(path: Path, rows: Iterable[Raw]) -> Counter[str]:
+    """Write records as text; answers how many of each topic."""
+    kept: Counter[str] = Counter()
+    with path.open("w", encoding="utf-8") as out:
         for raw in rows:
             state = base64.b64encode(raw.state).decode()
             line = {"position": raw.position, "stream": raw.stream, "version": raw.version, "topic": raw.topic}
             out.write(json.dumps({**line, "state_base64": state}) + "\n")
+            kept[raw.topic] += 1
+    return kept

@@ -230,3 +230,12 @@ def test_who_is_back_is_hurried_no_more() -> None:
     desk.hear(m.Hurry(AccountId(8)), m.Hurry(AccountId(8), is_on=False), m.LineUp(True, 1))
     desk.hear(*(_comes_back(account) for account in range(1, 9)))
     assert _who_leave(desk) == [1, 2, 3, 4, 5, 6]
+
+
+def test_what_is_taken_back_before_it_comes_does_not_leave_however_busy_it_is() -> None:
+    """A leader has closed what he had just opened: the word of it does not wait behind the open that it takes back."""
+    desk = Desk()
+    desk.hear(m.LineUp(True, 1))
+    waiting = [m.Withdraw(IntentId("a")), m.Committed((submit("a"), submit("b")))]
+    desk.hear(*sorted(waiting, key=lambda message: m.CARRIER_LANES.get(type(message), 3)))
+    assert desk.written() == ["b"]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cmam.actors import messages as m
+from cmam.actors.recording import recorder
 from cmam.actors.recording.backlog import BATCH_MAX
 from cmam.actors.recording.recorder import IDLE_US, CheckpointDue, RecorderActor
 from cmam.clock import ManualClock
@@ -246,7 +247,7 @@ def test_a_store_that_cannot_be_read_is_read_later(bench: Bench) -> None:
     bench.log.is_unreadable = True
     bench.take(m.Read(STREAM, "supervisor"))
     assert bench.of(m.StreamRead) == []
-    (moment,) = [entry for entry in bench.stepper._heap if isinstance(entry[3], m.Read)]
+    (moment,) = [entry for entry in bench.stepper._heap if isinstance(entry[3], recorder.Reading)]
     bench.log.is_unreadable = False
     bench.take(moment[3])
     assert len(bench.of(m.StreamRead)) == 1
@@ -287,7 +288,7 @@ def test_a_record_that_is_damaged_holds_up_its_own_account_alone(bench: Bench) -
     bench.take(_append(1, stream="account:2"))
     assert bench.of(int) == [1, 1]
     bench.log.connection.execute("UPDATE stored_events SET state = ? WHERE originator_id = ?", (state, STREAM))
-    bench.take(*(entry[3] for entry in bench.stepper._heap if isinstance(entry[3], m.Read)))
+    bench.take(*(entry[3] for entry in bench.stepper._heap if isinstance(entry[3], recorder.Reading)))
     assert bench.of(m.StreamRead)
     assert bench.of(m.StreamUnread)[1:] == [m.StreamUnread(STREAM, "")]
 
@@ -303,3 +304,39 @@ def test_a_checkpoint_that_cannot_be_made_is_made_later(bench: Bench) -> None:
     bench.log.connection.execute("ALTER TABLE elsewhere RENAME TO stored_events")
     bench.take(m.Tidy())
     assert len(bench.of(CheckpointDue)) == 1
+
+
+def test_what_comes_after_the_last_that_waited_was_refused_is_written(bench: Bench) -> None:
+    """The store took nothing, and as it does again the only stream that waits is another's by then: all others go on.
+
+    Nobody was left to try it, and what they recorded waited for ever.
+    """
+    bench.log.is_down = True
+    bench.take(_append(1))
+    bench.log.is_down = False
+    bench.log.append([Pending(STREAM, 1, 1, AlertRaised(kind="thief", text=""))])
+    bench.take(m.Flush())
+    assert bench.of(m.StreamRefused)
+    assert bench.of(m.StoreUp)
+    bench.take(_append(1, stream="account:2"))
+    assert bench.of(int) == [1]
+    assert bench.log.head("account:2").version == 1
+
+
+def test_others_record_while_a_long_stream_is_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account that starts again has years of records: what others decide meanwhile leaves between the parts of it.
+
+    Whoever asks hears all of them once, with what waits for the store, and nothing that its former life still says.
+    """
+    monkeypatch.setattr(recorder, "READ_AT_ONCE", 2)
+    bench.take(*(_append(version) for version in range(1, 6)))
+    bench.told.clear()
+    bench.take(_append(6, urgent=False), m.Read(STREAM, "supervisor", takes_over=True))
+    assert bench.of(m.StreamRead) == []
+    bench.take(_append(1, stream="account:2"), _append(7))
+    assert bench.of(int) == [6, 1]
+    while not bench.of(m.StreamRead):
+        bench.take(bench.of(recorder.Reading)[-1])
+    (read,) = bench.of(m.StreamRead)
+    assert isinstance(read, m.StreamRead)
+    assert (read.life, [at_us for _, at_us in read.records]) == (1, [1, 2, 3, 4, 5, 6])

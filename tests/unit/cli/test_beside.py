@@ -177,6 +177,19 @@ def test_a_screen_that_dies_is_drawn_again(home: Path, made: list[Child], caplog
     assert made[1].signals == [signal.SIGTERM, signal.SIGKILL]  # on a terminal that is stopped it cannot draw its end
 
 
+def test_a_screen_that_is_put_away_comes_again_at_once(home: Path, made: list[Child]) -> None:
+    """A start that is stopped with Ctrl-Z leaves its terminal to the shell, and draws again as soon as it goes on."""
+    beside = Beside(home, ManualClock(), 7, is_live=True)
+    beside.tend()
+    made[0].is_quick = True
+    beside.put_away()
+    assert made[0].signals == [signal.SIGTERM]
+    beside.tend()
+    assert len(made) == 2
+    made[1].is_quick = True
+    beside.end()
+
+
 def test_a_ctrl_c_waits_until_the_live_screen_can_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The screen inherits what is held back; one that met a Ctrl-C while it was being loaded showed a stack."""
     held: list[set[signal.Signals | int]] = []

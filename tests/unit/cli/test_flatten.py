@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from cmam.actors.operating.control import ControlListener
+from cmam.cli.main import run
 from cmam.cli.running.flatten import _words, flatten
 from cmam.cli.running.target import one_target
 from cmam.config.home import Home
@@ -44,3 +49,29 @@ def test_who_flattens_all_is_told_whom_it_did_not_reach(tmp_path: Path) -> None:
     assert "account 2 takes no command" in told
     assert "1 follower is closing" in told
     assert "`cmam flatten --all --direct` closes what carries our label there" in str(result.exception)
+
+
+def test_who_leaves_a_flatten_is_told_what_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C while it waits takes nothing back: it said that nothing more was done, and nothing opened any more."""
+    home = Home(tmp_path)
+    home.prepare()
+    home.prepare_runtime()
+
+    asked: list[str] = []
+
+    def handle(request: Mapping[str, Any], answer: Callable[[dict[str, Any]], None]) -> None:
+        asked.append(request["command"])
+        answer({"ok": True, "flattening": [1], "accounts": []})
+        if asked == ["flatten", "status", "status"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    listener = ControlListener(home.control_socket, home.control_key, handle)
+    listener.start()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code = run(["--home", str(tmp_path), "flatten", "--all", "--yes", "--wait"])
+    finally:
+        signal.signal(signal.SIGINT, before)
+        listener.stop()
+    assert code == 1
+    assert "nothing new opens until `cmam rearm --all`" in capsys.readouterr().err

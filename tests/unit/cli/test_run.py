@@ -218,7 +218,7 @@ def test_a_window_of_another_size_is_drawn_anew_while_the_screen_rests() -> None
 
     with Live(console=terminal, screen=True, auto_refresh=False) as live:
         before = out.tell()
-        running._rest(Narrower(), 2 * running.RESIZE_S, live, document)
+        running._rest(Narrower(), 2 * running.RESIZE_S, live, document, ())
         drawn = out.getvalue()[before:].replace("\x1b[H", "")
     assert drawn.count("cmam is running") == 1, "not drawn, or drawn although nothing had changed since"
     assert max(map(len, Text.from_ansi(drawn).plain.splitlines())) <= 30

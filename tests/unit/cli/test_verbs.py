@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -16,6 +16,7 @@ from cmam.cli.auditing import audit_options
 from cmam.cli.face.exits import Exit
 from cmam.cli.face.verbs import Erasable, key_values
 from cmam.cli.main import Root, cli, run
+from cmam.cli.sandbox import sandbox_common
 from cmam.clock import ManualClock, Micros
 from cmam.store.text import parse_time
 
@@ -110,12 +111,11 @@ def test_what_is_no_pair_is_a_usage_error(pair: str) -> None:
         key_values(click.Context(click.Command("test")), click.Option(["--set"]), (pair,))
 
 
-def test_of_two_values_none_holds_in_silence() -> None:
+@pytest.mark.parametrize("read", [key_values, sandbox_common.key_values])
+def test_of_two_values_none_holds_in_silence(read: Callable[..., object]) -> None:
     """The last one did, and the answer said neither which nor that there had been two."""
     with pytest.raises(click.BadParameter, match=r"found volume\.amount twice"):
-        key_values(
-            click.Context(click.Command("test")), click.Option(["--set"]), ("volume.amount=1", "volume.amount =1")
-        )
+        read(click.Context(click.Command("test")), click.Option(["--set"]), ("volume.amount=1", "volume.amount =1"))
 
 
 def _value_options(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -184,8 +184,9 @@ def test_numbers_that_nothing_has_are_answered(number: str, tmp_path: Path, caps
         (["sandbox", "trade", "amend", "1", "--slippage", "9" * 25], "--slippage"),
         (["sandbox", "--port", "x"], "expected a whole number in the range 0<=x<=65535, found 'x'"),
         (["replay", "--speed", "fast"], "expected a number in the range x>=0, found 'fast'"),
+        (["replay", "--speed", "1e-12"], "expected --speed 0, or one from 0.015625 to 65536; found 1e-12"),
     ],
-    ids=["speed", "play", "slippage", "port", "pace"],
+    ids=["speed", "play", "slippage", "port", "pace", "slow"],
 )
 def test_a_number_that_nothing_can_go_by_is_a_usage_error(
     words: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

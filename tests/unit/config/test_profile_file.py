@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmam.config.profile_file import ProfileFileInvalid, read_profile_file, write_profile_file
+from cmam.config.profile_file import ProfileFileInvalid, profiles_of, read_profile_file, write_profile_file
 
 FILE = Path("profiles.toml")
 
 
 def _read(text: str) -> list[dict[str, Any]]:
-    return read_profile_file(FILE, text)
+    return profiles_of(text, FILE)
 
 
 def test_settings_may_be_written_as_tables_numbers_switches_and_lists() -> None:
@@ -146,3 +148,15 @@ def test_a_pipe_without_a_writer_is_an_empty_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ProfileFileInvalid, match="there is no"):
         read_profile_file(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize(
+    ("sent", "found"), [(b"\xffname", "this is not text in UTF-8"), (b"#" * 4_000_001, "larger than")]
+)
+def test_what_comes_by_a_pipe_is_held_to_the_same_as_a_file(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes, found: str
+) -> None:
+    """`profile apply -` says of stdin in one sentence what it says of a file: another encoding, far too much."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sent), encoding="utf-8"))
+    with pytest.raises(ProfileFileInvalid, match=found):
+        read_profile_file(Path("-"))

@@ -61,14 +61,16 @@ def test_what_stands_in_place_of_a_secret_is_named_and_not_quoted(tmp_path: Path
         read_application(path)
 
 
-def test_a_pipe_is_read_to_its_end_and_one_without_a_writer_not_waited_for(tmp_path: Path) -> None:
-    """`--secret-file <(pass show spotware)` is a way to give a secret; a pipe that was left behind is an empty file."""
+@pytest.mark.parametrize("sent", ["the-secret\n", '{"client_id": "1", "client_secret": "the-secret"}'])
+def test_a_pipe_is_read_to_its_end_and_one_without_a_writer_not_waited_for(tmp_path: Path, sent: str) -> None:
+    """`--secret-file <(pass show spotware)` is a way to give a secret, alone or as JSON: what a pipe brings comes once.
+    A pipe that was left behind is an empty file."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(TokensInvalid, match="found nothing there"):
         read_application(pipe)
     reads, writes = os.pipe()
-    os.write(writes, b"the-secret\n")
+    os.write(writes, sent.encode())
     os.close(writes)
     try:
         assert read_application(Path(f"/dev/fd/{reads}")).client_secret.reveal() == "the-secret"

@@ -7,14 +7,15 @@ from dataclasses import replace
 import pytest
 
 from cmam.domain.belief.copies import CopyState
+from cmam.domain.deciding.attempts import POLL_US
 from cmam.domain.deciding.pendings import AMEND_WAIT_US
 from cmam.domain.events import ExecutionSeen, Wait
 from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
-from cmam.domain.values.quantities import Volume
+from cmam.domain.values.quantities import Quote, Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.rules.newest import RULES
-from cmam.domain.values.rules.resting import AMENDS_WAIT
+from cmam.domain.values.rules.resting import AMENDS_WAIT, QUIET_AMENDS_WAIT
 from cmam.domain.values.trades import ExecutionKind, OrderStatus
 from tests.factories import LOT, QUOTES, Pair, price
 from tests.unit.domain.test_pendings import kinds, order_of, placed
@@ -83,17 +84,69 @@ def test_what_he_takes_back_meanwhile_is_amended_no_more(rules: int, left: list[
     assert kinds(pair) == left
 
 
-def test_where_no_quote_comes_it_is_cancelled() -> None:
-    """Once they are on their way no more, or after as long as an open waits, still without one."""
+@pytest.mark.parametrize(("rules", "left"), [(RULES, ["place"]), (QUIET_AMENDS_WAIT - 1, ["place", "cancel"])])
+def test_where_no_quote_comes_it_is_cancelled(rules: int, left: list[str]) -> None:
+    """After as long as an open waits, still without one; by older rules once none was on its way any more."""
     pair = _amended()
+    pair.view = replace(pair.view, rules=rules)
     pair.warming = False
     pair.wake()
-    assert kinds(pair) == ["place", "cancel"]
+    assert kinds(pair) == left
     pair = _amended()
     pair.passes(AMEND_WAIT_US + 1_000_001)
     assert kinds(pair) == ["place", "cancel"]
     pair.answer()
     assert (pair.copy.state.is_end, pair.copy.reason) == (True, Reason.STALE_INPUT)
+
+
+class Quiet(Pair):
+    """A pair whose follower's market is quiet for so long."""
+
+    silent_us = 0
+
+    def quote(self, name: str) -> Quote | None:
+        """The follower's newest quote."""
+        found = super().quote(name)
+        return replace(found, seen_us=found.seen_us - self.silent_us) if found is not None else None
+
+
+def _quiet(settings: dict[str, str] | None = None) -> Quiet:
+    """A copy of a buy limit at 1.09 rests, and for 11 s nothing has been quoted here."""
+    pair = Quiet(settings or {})
+    pair.order(stop=price("1.085"))
+    pair.answer()
+    pair.silent_us = 11_000_000
+    return pair
+
+
+@pytest.mark.parametrize(("rules", "left"), [(RULES, ["place"]), (QUIET_AMENDS_WAIT - 1, ["place", "cancel"])])
+def test_in_a_quiet_market_it_rests_until_the_next_quote(rules: int, left: list[str]) -> None:
+    """He moves his stop; it was cancelled at once. A quarter of a second is soon enough to look again."""
+    pair = _quiet()
+    pair.view = replace(pair.view, rules=rules)
+    decided = pair.order(ChangeKind.ORDER_AMENDED, stop=price("1.08"))
+    assert (decided.wait, kinds(pair)) == (Wait.QUOTES if left == ["place"] else None, left)
+    if left != ["place"]:
+        return
+    assert pair.next_wake() == pair.now_us + POLL_US
+    pair.passes(20_000_000)
+    assert kinds(pair) == ["place"]
+    pair.silent_us = 0
+    pair.wake()
+    assert [(command.kind, command.relative_stop) for command in pair.commands[1:]] == [
+        (CommandKind.AMEND_ORDER, price("0.01"))
+    ]
+
+
+def test_in_a_quiet_market_it_grows_no_further_than_by_a_quote() -> None:
+    """Larger and elsewhere, in silence: nothing of it is done before the next quote, and then all of it."""
+    pair = _quiet()
+    pair.order(ChangeKind.ORDER_AMENDED, stop=price("1.08"), volume=Volume(2 * LOT))
+    assert kinds(pair) == ["place"]
+    pair.silent_us = 0
+    pair.wake()
+    (amend,) = pair.commands[1:]
+    assert (amend.kind, amend.volume, amend.relative_stop) == (CommandKind.AMEND_ORDER, 2 * LOT, price("0.01"))
 
 
 def test_what_he_cancels_meanwhile_is_cancelled() -> None:

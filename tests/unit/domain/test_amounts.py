@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cmam.domain.events import RulesBegan
-from cmam.domain.values.changes import LeaderMoney
+from cmam.domain.values.changes import ChangeKind, LeaderMoney
+from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.resting import AMENDED_BY_RISK
 from tests.factories import LOT, Pair, a_leader_symbol, a_spec, a_view, price, some_settings
 
 OFF = {"margin_reserve": "off"}
@@ -96,6 +101,38 @@ def test_a_pending_order_without_a_stop_takes_its_own_lots() -> None:
     assert none.order().reason is Reason.NO_STOP
     stopped = Pair({"volume.mode": "risk_percent"})
     assert stopped.order(stop=price("1.085")).volume == 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("stop", "volume"),
+    [("1.085", 2_000_000), ("1.088", 2_000_000), ("1.08", 1_000_000), ("1.04", 200_000), (None, None), ("0.98", None)],
+)
+@pytest.mark.parametrize("rules", [RULES, AMENDED_BY_RISK - 1])
+def test_an_order_sized_by_its_stop_loses_no_more_at_a_farther_one(
+    stop: str | None, volume: int | None, rules: int
+) -> None:
+    """1 % of 10,000 at 50 pips is 20,000 units; moved to 100 pips before it fills it is 10,000, and nothing without a
+    stop, or where less than the least would be left. It grows by no nearer one. By older rules it stayed so large."""
+    pair = Pair({"volume.mode": "risk_percent", **OFF})
+    pair.order(stop=price("1.085"))
+    pair.answer()
+    pair.view = replace(pair.view, rules=rules)
+    pair.order(ChangeKind.ORDER_AMENDED, stop=None if stop is None else price(stop))
+    asked = [(command.kind, command.volume) for command in pair.commands[1:]]
+    if rules < AMENDED_BY_RISK:
+        volume = 2_000_000
+    wanted = (CommandKind.CANCEL, 0) if volume is None else (CommandKind.AMEND_ORDER, volume)
+    assert asked == ([] if stop == "1.085" else [wanted])
+
+
+def test_an_order_sized_by_its_stop_keeps_its_size_where_the_stop_is_copied_no_more() -> None:
+    """What the leader does to his stop then is nothing to it."""
+    pair = Pair({"volume.mode": "risk_percent", **OFF})
+    pair.order(stop=price("1.085"))
+    pair.answer()
+    pair.link = some_settings({**pair.settings, "copy_sl": "off"})
+    pair.order(ChangeKind.ORDER_AMENDED, stop=price("1.04"))
+    assert len(pair.commands) == 1
 
 
 def test_a_pending_order_is_capped_and_counted_as_it_is_placed() -> None:

@@ -14,10 +14,11 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import OrderId
 from cmam.domain.values.quantities import Volume
+from cmam.domain.values.rules.nets import LAST_PARTS_OF_RESTS
 from cmam.domain.values.rules.newest import RULES
-from cmam.domain.values.rules.resting import ENDED_IN_PART, RESTS_OUTLIVE_COPIES
+from cmam.domain.values.rules.resting import ENDED_IN_PART, FILLED_BEFORE_AMENDED, RESTS_OUTLIVE_COPIES
 from cmam.domain.values.trades import AccountType, OrderStatus
-from tests.factories import LOT, Pair, a_view
+from tests.factories import LOT, Pair, a_view, price
 
 
 def placed(rules: int = RULES, kind: AccountType = AccountType.HEDGED) -> tuple[Pair, OrderId]:
@@ -96,6 +97,38 @@ def test_a_shares_part_that_the_end_of_its_order_told_is_not_booked_again_by_its
     pair.hears([replace(event, position=net) for event in ends if isinstance(event, ExecutionSeen)])
     pair.fact(replace(fill, order=order, deal=replace(fill.deal, position=net.position), position=net))
     assert sorted(copy.volume for copy in pair.view.copies.values()) == [LOT // 2, LOT]
+
+
+@pytest.mark.parametrize("is_told_after", [False, True])
+@pytest.mark.parametrize(("rules", "volume"), [(LAST_PARTS_OF_RESTS - 1, LOT // 4), (RULES, LOT // 2)])
+def test_a_shares_last_part_that_only_the_end_of_its_order_tells_of_is_its_own(
+    rules: int, volume: int, *, is_told_after: bool
+) -> None:
+    """A quarter has filled; the end of the order shows another one, with the net and no deal, which may come behind. It
+    stood for nobody when the leader had closed."""
+    pair, number = placed(rules, AccountType.NETTED)
+    pair.hears(pair.order_triggers(number, volume=LOT // 4))
+    pair.passes(20_000_000)
+    fill, *_ = (event for event in pair.order_triggers(number, volume=LOT // 4) if isinstance(event, ExecutionSeen))
+    ends = pair.order_ends(number, OrderStatus.CANCELLED)
+    pair.hears([replace(event, position=fill.position) for event in ends if isinstance(event, ExecutionSeen)])
+    if is_told_after:
+        pair.fact(fill)
+    assert pair.copy.volume == (LOT // 2 if is_told_after else volume)
+    pair.fact(pair.reconciled())
+    assert pair.copy.volume == (LOT // 2 if is_told_after else volume)
+
+
+@pytest.mark.parametrize(("rules", "asked"), [(FILLED_BEFORE_AMENDED - 1, "amend_order"), (RULES, "cancel")])
+def test_what_rests_of_an_order_that_has_filled_what_it_is_amended_to_is_cancelled(rules: int, asked: str) -> None:
+    """Half of ours fills while the leader's amendment to a half is on its way, and is refused for that."""
+    pair, number = placed(rules)
+    pair.order(ChangeKind.ORDER_AMENDED, volume=Volume(LOT // 2), limit_price=price("1.085"))
+    (amend,) = pair.lose()
+    pair.hears(pair.order_triggers(number, volume=LOT // 2))
+    pair.fact(RequestRefused(intent=amend.intent, error_code="TRADING_BAD_VOLUME"))
+    pair.passes(1_000_000)
+    assert [intent.command.kind for intent in pair.waiting] == [asked]
 
 
 @pytest.mark.parametrize("kind", [AccountType.HEDGED, AccountType.NETTED])

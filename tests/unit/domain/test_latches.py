@@ -9,6 +9,7 @@ import pytest
 from cmam.domain.belief.view import AccountView
 from cmam.domain.events import (
     DayHistorySeen,
+    Event,
     ExecutionSeen,
     FlattenRequested,
     GuardInitialNamed,
@@ -26,11 +27,12 @@ from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import LinkId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules.guards import LOCKED_WHEN_FOUND
+from cmam.domain.values.rules.guards import HEIGHTS_ARE_SEEN, LOCKED_WHEN_FOUND
 from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.resting import LOCKED_OUT_ORDERS
 from cmam.domain.values.trades import BalanceChange, ExecutionKind, Order, OrderType, Position
 from tests.factories import LINK, LOT, Pair, price, some_settings
-from tests.unit.domain.test_guards import guarded
+from tests.unit.domain.test_guards import Guarded, guarded
 from tests.unit.domain.test_sync import a_leader, held, quote_of
 
 OTHER = LinkId("l1nk02")
@@ -56,6 +58,32 @@ def test_a_latch_of_the_account_cancels_what_rests_for_any_link(scope: str, rule
     pair.answer()
     pair.fact(GuardTripped(link=OTHER, guard="daily_loss", reaction="close_only", scope=scope))
     assert (CommandKind.CANCEL in [intent.command.kind for intent in pair.waiting]) is is_cancelled
+
+
+@pytest.mark.parametrize("rules", [RULES, LOCKED_OUT_ORDERS - 1])
+@pytest.mark.parametrize(
+    ("lock", "guard"),
+    [
+        (GuardTripped(link=LINK, guard="daily_loss", reaction="open_only_off"), "daily_loss"),
+        (FlattenRequested(links=(LINK,)), "flatten"),
+    ],
+)
+def test_an_order_that_a_lock_has_cancelled_is_not_bought_as_its_leaders_fills(
+    lock: Event, guard: str, rules: int
+) -> None:
+    """The link is re-armed, and the order of the leader's that it had copied still rests: its copy is over for good."""
+    pair = Pair()
+    pair.fact(RulesBegan(rules=rules))
+    pair.order(limit_price=price("1.05"))
+    pair.answer()
+    pair.fact(lock)
+    pair.answer()
+    assert pair.copy.state.is_end
+    pair.fact(GuardRearmed(link=LINK, guard=guard))
+    decided = pair.order_fills()
+    is_over = rules == RULES
+    expected = (Verdict.NONE, Reason.COPY_FINISHED) if is_over else (Verdict.COPY, None)
+    assert (decided.verdict, decided.reason) == expected
 
 
 @pytest.mark.parametrize(("scope", "left"), [("account", 0), ("profile", 1)])
@@ -348,3 +376,42 @@ def test_a_withdrawal_that_is_given_back_moves_what_is_counted_from_up(rules: in
     found = rebuilt(pair.view, pair.link, whole)
     assert found is not None
     assert found.anchor == anchor
+
+
+@pytest.mark.parametrize(
+    ("rules", "height", "tripped"), [(RULES, 930_000, []), (HEIGHTS_ARE_SEEN - 1, 1_000_000, ["daily_drawdown"])]
+)
+def test_a_day_that_began_unseen_is_as_high_as_it_was_seen(rules: int, height: int, tripped: list[str]) -> None:
+    """700 were lost before the reset, and are held over it. The losses of the day count from the balance of 10,000, its
+    height from what was seen of it: by older rules those 700 closed everything, though the day has lost nothing."""
+    pair = guarded(daily_drawdown="500", guard__anchor="balance")
+    pair.fact(RulesBegan(rules=rules))
+    pair.bid("1.09301")
+    pair.now_us = pair.view.days[LINK].next_us + 61_000_000
+    pair.look()
+    assert pair.view.days[LINK].anchor is None
+    began = rebuilt(pair.view, pair.link, DayHistorySeen(began_us=pair.view.days[LINK].began_us, deals=(), money=()))
+    assert began is not None
+    pair.fact(began)
+    assert (pair.view.days[LINK].anchor, pair.view.days[LINK].peak_today) == (1_000_000, height)
+    pair.looks_twice()
+    assert pair.tripped == tripped
+
+
+def test_what_was_seen_of_a_day_before_it_is_worked_out_counts() -> None:
+    """Nothing was open at the reset, and 300 are won before the history tells so: the height of the day is 10,300."""
+    pair = Guarded({"daily_drawdown": "500", "guard.anchor": "balance"})
+    pair.look()
+    pair.now_us = pair.view.days[LINK].next_us + 61_000_000
+    pair.opens()
+    pair.answer()
+    pair.bid("1.10301")
+    pair.look()
+    pair.bid("1.10001")
+    bought = next(event.deal for event, _ in pair.said if isinstance(event, ExecutionSeen) and event.deal is not None)
+    history = DayHistorySeen(began_us=pair.view.days[LINK].began_us, deals=(bought,), money=())
+    began = rebuilt(pair.view, pair.link, history)
+    assert began is not None
+    assert began.equity == 1_000_000
+    pair.fact(began)
+    assert pair.view.days[LINK].peak_today == 1_030_000

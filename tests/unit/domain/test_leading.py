@@ -28,6 +28,8 @@ from cmam.domain.values.rules.sight import (
     CORRECTIONS_OPEN_NOTHING,
     GAPS_TO_COME,
     NO_OLDER_THAN_GAPS,
+    OLD_AS_BEGUN,
+    ORIGINS_OF_FILLS,
     SWAPS_TRADE_NOTHING,
     UNTIMED_SHOW_AHEAD,
 )
@@ -186,6 +188,53 @@ def test_what_opened_in_a_gap_without_a_deal_is_as_old_as_its_opening() -> None:
     assert [change.at_ms for change in _told(by_old_rules, Reconciled(positions=(moved,), orders=()))] == [900_000]
     (grown,) = _told(_holding(HELD), Reconciled(positions=(replace(moved, volume=Volume(2 * LOT)),), orders=()))
     assert (grown.kind, grown.at_ms) == (ChangeKind.GREW, 900_000)
+
+
+def _dealt(number: int, order: int, side: Side, volume: int, at_ms: int, paid: str) -> Deal:
+    return Deal(
+        deal=DealId(number), order=OrderId(order), position=PositionId(500), symbol=SymbolId(1), side=side,
+        volume=Volume(volume), filled_volume=Volume(volume), price=price(paid), executed_ms=at_ms,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("since", [Side.BUY, Side.SELL])
+@pytest.mark.parametrize("was", [None, Side.SELL])
+@pytest.mark.parametrize("rules", [RULES, OLD_AS_BEGUN - 1])
+def test_what_began_in_a_gap_is_as_old_as_that_whatever_came_of_it_since(
+    rules: int, was: Side | None, since: Side
+) -> None:
+    """He opened, or turned, long ago, and has added or closed a part a moment ago: that makes no old trade young."""
+    view = _holding() if was is None else _holding(replace(HELD, side=was, volume=Volume(LOT // 2)))
+    first = _dealt(11, 21, Side.BUY, LOT if was is None else LOT + LOT // 2, 1_000, "1.1")
+    last = _dealt(12, 22, since, LOT // 2, 900_000, "1.2")
+    shown = replace(HELD, volume=Volume(LOT + LOT // 2 * since.sign), opened_ms=1_000, updated_ms=900_000)
+    told, *_ = _told(replace(view, rules=rules), Reconciled(positions=(shown,), orders=(), deals=(last, first)))
+    began = first if rules == RULES else last
+    assert told.kind is (ChangeKind.OPENED if was is None else ChangeKind.REVERSED)
+    assert (told.at_ms, told.price, told.origin) == (began.executed_ms, began.price, began.order)
+
+
+@pytest.mark.parametrize(("rules", "origin"), [(RULES, 77), (ORIGINS_OF_FILLS - 1, None)])
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_the_order_that_has_opened_is_known_without_the_event_of_its_deal(
+    rules: int, origin: int | None, *, is_heard: bool
+) -> None:
+    """His limit fills, told without the deal; or while the snapshot was taken, so that the history alone knows, and the
+    first word of his position is that he closes it. Its copy rested on, and another one was opened."""
+    limit = Order(
+        order=OrderId(77), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(LOT),
+        limit_price=price("1.1"), updated_ms=1,
+    )  # fmt: skip
+    view = replace(evolve(_holding(), Reconciled(positions=(), orders=(limit,)), T0_US), rules=rules)
+    filled = replace(limit, status=OrderStatus.FILLED, executed_volume=Volume(LOT), updated_ms=2)
+    fact = ExecutionSeen(kind=ExecutionKind.ORDER_FILLED, order=filled, position=HELD)
+    if not is_heard:
+        deal = _dealt(11, 77, Side.BUY, LOT, 1, "1.1")
+        view = evolve(view, Reconciled(positions=(), orders=(limit,), deals=(deal,)), T0_US)
+        close = replace(limit, order=OrderId(78), side=Side.SELL, type=OrderType.MARKET, closing=True, updated_ms=2)
+        fact = ExecutionSeen(kind=ExecutionKind.ORDER_ACCEPTED, order=close, position=HELD)
+    (told,) = _told(view, fact)
+    assert (told.kind, told.origin) == (ChangeKind.OPENED, origin)
 
 
 def test_what_is_told_without_any_time_is_as_old_as_its_hearing() -> None:

@@ -23,12 +23,13 @@ from cmam.domain.events import (
 from cmam.domain.profiles.choices import Reaction
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.ids import ChangeKey, DealId, OrderId, SourceKey
-from cmam.domain.values.quantities import Side, Volume
+from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
-from cmam.domain.values.rules.levels import MOVED_IN_A_GAP
+from cmam.domain.values.rules.levels import LEVELS_ON_TICKS, MOVED_IN_A_GAP
 from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.symbols import DistanceIn, SymbolSpec
 from cmam.domain.values.trades import ExecutionKind, OrderStatus
+from cmam.domain.wanted.needs import needed
 from tests.factories import LINK, LOT, Pair, a_change, a_quote, a_spec, a_view, price
 
 
@@ -253,6 +254,20 @@ def test_levels_by_price_are_the_leaders_own() -> None:
     assert pair.commands[0].relative_stop == price("1.10001") - price("1.095")
     pair.protects(stop="1.096")
     assert pair.commands[-1].stop == price("1.096")
+
+
+def test_a_level_between_two_ticks_goes_out_on_one_beside_another() -> None:
+    """A broker that sets levels by an average price may set them so, and takes none that is asked for so."""
+    pair = Pair()
+    pair.opens(stop=price("1.09"), target=price("1.12"))
+    pair.answer()
+    (held,), (copy,) = pair.view.positions.values(), pair.view.copies.values()
+    assert held.stop is not None
+    between = replace(held, stop=Price(held.stop + 500), target=None)
+    view = replace(pair.view, positions={held.position: between})
+    for rules, stop in ((RULES, held.stop + 1_000), (LEVELS_ON_TICKS - 1, held.stop + 500)):
+        (asked,) = needed(replace(view, rules=rules), copy.key, view.at_us)
+        assert (asked.stop, asked.target) == (stop, held.target)
 
 
 def test_a_level_is_rounded_towards_the_market() -> None:

@@ -628,7 +628,8 @@ def test_what_rests_ends_with_a_stop_out() -> None:
     assert pair.commands[-1].kind is CommandKind.CANCEL
     pair.answer()
     assert (pair.resting, pair.view.copies[LINK, position_source(PositionId(500))].volume) == ({}, LOT // 2)
-    assert pair.order_fills(position=PositionId(501), source=position_source(PositionId(501))).reason is Reason.GUARD
+    decided = pair.order_fills(position=PositionId(501), source=position_source(PositionId(501)))
+    assert decided.reason is Reason.COPY_FINISHED
 
 
 def test_a_smart_stop_out_of_a_part_is_never_added_to_again() -> None:

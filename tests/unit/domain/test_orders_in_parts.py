@@ -24,6 +24,7 @@ from cmam.domain.values.ids import OrderId
 from cmam.domain.values.quantities import Volume
 from cmam.domain.values.reasons import Reason, Verdict
 from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.resting import AHEAD_AS_OPENED
 from cmam.domain.values.trades import AccountType, ExecutionKind, OrderStatus, OrderType, TimeInForce
 from tests.factories import LINK, LOT, Pair, a_spec, a_view, price
 from tests.unit.domain.test_levels import levels
@@ -323,6 +324,40 @@ def test_an_order_that_is_amended_in_size_after_ours_has_filled_is_followed(
     pair.order_fills(volume)
     settles(pair)
     assert (exposure(pair), pair.copy.target) == (then, then)
+
+
+@pytest.mark.parametrize(
+    ("rules", "settings", "held"),
+    [
+        (AHEAD_AS_OPENED - 1, {"volume.max": "0.7"}, LOT),
+        (RULES, {"volume.max": "0.7"}, 7_000_000),
+        (AHEAD_AS_OPENED - 1, {"volume.mode": "fixed"}, LOT),
+        (RULES, {"volume.mode": "fixed"}, 5_000_000),
+    ],
+)
+def test_what_is_ahead_of_an_order_that_grows_becomes_no_larger_than_an_open(
+    rules: int, settings: dict[str, str], held: int
+) -> None:
+    """Ours has filled, and the leader makes his order twice as large: the link's own bounds hold for what is added."""
+    pair = half(5_000_000, **settings)
+    pair.fact(RulesBegan(rules=rules))
+    pair.order(ChangeKind.ORDER_AMENDED, volume=Volume(2 * LOT))
+    pair.order_fills(2 * LOT)
+    settles(pair)
+    assert exposure(pair) == held
+
+
+@pytest.mark.parametrize(("rules", "held"), [(AHEAD_AS_OPENED - 1, LOT // 2), (RULES, LOT)])
+def test_an_order_that_grows_after_a_part_of_it_has_filled_is_followed_as_it_fills_on(rules: int, held: int) -> None:
+    """0.4 of his has filled, and all of ours; he makes it twice as large, and all of that fills."""
+    pair = half(5_000_000)
+    pair.fact(RulesBegan(rules=rules))
+    pair.order_fills(PART)
+    pair.order(ChangeKind.ORDER_AMENDED, volume=Volume(2 * LOT))
+    assert exposure(pair) == LOT // 2
+    fills_on(pair, PART, 2 * LOT)
+    settles(pair)
+    assert exposure(pair) == held
 
 
 ENDS: tuple[Event, ...] = (

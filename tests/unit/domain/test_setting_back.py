@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from cmam.domain.events import AlertHealed, GuardDayBegan, GuardTripped
+import pytest
+
+from cmam.domain.events import AlertHealed, GuardDayBegan, GuardTripped, PositionResult, ResultsSeen, RulesBegan
 from cmam.domain.folds.account import evolve
+from cmam.domain.market.equity import told_equity
 from cmam.domain.values.commands import CommandKind
 from cmam.domain.values.reasons import Reason
+from cmam.domain.values.rules.guards import RESULTS_OF_ONE_CLOCK
+from cmam.domain.values.rules.newest import RULES
 from tests.factories import LINK, Pair, lookup_due
 
 HOUR_US = 3_600_000_000
@@ -91,3 +96,18 @@ def test_a_lock_of_a_day_that_was_far_ahead_ends_with_the_day_in_its_place() -> 
     assert {guard for _, guard in pair.view.latches} == {"daily_loss", "min_equity"}
     pair.passes(1)
     assert {guard for _, guard in pair.view.latches} == {"min_equity"}
+
+
+@pytest.mark.parametrize(("rules", "is_known"), [(RULES, False), (RESULTS_OF_ONE_CLOCK - 1, True)])
+def test_results_of_an_earlier_life_are_not_those_of_now(rules: int, *, is_known: bool) -> None:
+    """The broker's results were told an hour from now, by the clock of this life: nothing is known of what is held."""
+    pair = Pair()
+    pair.fact(RulesBegan(rules=rules))
+    pair.opens()
+    pair.answer()
+    (held,) = pair.held
+    pair.fact(ResultsSeen(results=(PositionResult(position=held, net=-5_000),)))
+    assert told_equity(pair.view, pair.now_us, 10_000) is not None
+    pair.now_us -= HOUR_US
+    pair.fact(AlertHealed(kind="test"))
+    assert (told_equity(pair.view, pair.now_us, 10_000) is not None) is is_known

@@ -15,6 +15,8 @@ from cmam.domain.values.changes import ChangeKind
 from cmam.domain.values.ids import AccountId, LinkId, OrderId, PositionId, SymbolId
 from cmam.domain.values.quantities import Quote, Side, Volume
 from cmam.domain.values.reasons import Reason, Verdict
+from cmam.domain.values.rules.newest import RULES
+from cmam.domain.values.rules.opens import NOT_MADE_UP
 from cmam.domain.values.trades import AccountType, Order, OrderType, Position
 from tests.factories import (
     LEADER,
@@ -90,6 +92,21 @@ def test_what_closed_meanwhile_is_closed_and_each_close_stands_alone() -> None:
         assert len(pair.waiting) == closes
         pair.answer()
         assert len(pair.held) == 2 - closes
+
+
+def test_what_closed_meanwhile_is_closed_though_its_order_rests_on_in_part() -> None:
+    """His limit has filled by a part, which was copied, and he has closed that; what is left of the order rests on."""
+    rest = Order(
+        order=OrderId(400), symbol=SymbolId(1), side=Side.BUY, type=OrderType.LIMIT, volume=Volume(2 * LOT),
+        executed_volume=Volume(LOT), limit_price=price("1.1"),
+    )  # fmt: skip
+    pair = Pair()
+    pair.opens(origin_type=OrderType.LIMIT)
+    pair.answer()
+    assert start(pair, a_leader(held(), orders=(rest,))) == []
+    start(pair, a_leader(orders=(rest,)))
+    pair.answer()
+    assert pair.held == {}
 
 
 def test_a_volume_that_fell_meanwhile_is_followed_down_and_never_up() -> None:
@@ -215,6 +232,30 @@ def test_a_pending_that_filled_untold_is_told_as_its_fill_and_once() -> None:
     assert start(pair, leader) == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "rules", "kinds"),
+    [
+        ({}, RULES, ["place", "cancel"]),
+        ({"sync_open": "on"}, RULES, ["place", "cancel", "open"]),
+        ({}, NOT_MADE_UP - 1, ["place", "cancel", "open"]),
+    ],
+)
+def test_a_pending_that_filled_long_ago_is_opened_only_where_that_is_wanted(
+    settings: dict[str, str], rules: int, kinds: list[str]
+) -> None:
+    """His order filled ten minutes ago, while the link was off and ours was kept: ours is cancelled, and what he holds
+    is opened at the market only with `sync_open`. By older rules it was opened without."""
+    pair = Pair(settings)
+    pair.order(position=PositionId(500))
+    pair.answer()
+    pair.view = replace(pair.view, rules=rules)
+    start(pair, a_leader(held()))
+    for _ in range(3):
+        pair.passes(2_500_000)
+        pair.answer()
+    assert [command.kind.value for command in pair.commands] == kinds
+
+
 def test_a_pending_that_still_rests_is_no_part_of_what_its_position_lost() -> None:
     """A netted leader's position has the number that his resting order has too, and less than that order's volume."""
     pair = Pair()
@@ -256,7 +297,7 @@ def test_a_netted_leader_s_order_that_is_gone_untold_has_filled_where_it_opened_
 
     Where another order has opened the net, its fill has changed that, and the copy ends.
     """
-    pair = Pair()
+    pair = Pair({"sync_open": "on"})
     pair.order(position=PositionId(500))
     pair.answer()
     if is_ahead:

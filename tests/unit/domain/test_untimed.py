@@ -14,6 +14,7 @@ from cmam.domain.values.ids import AccountId, DealId, OrderId, SymbolId
 from cmam.domain.values.quantities import Price, Side, Volume
 from cmam.domain.values.rules.newest import RULES
 from cmam.domain.values.rules.sight import (
+    BARE_WORDS_TRADE_NOTHING,
     SWAPS_LOOSEN_NOTHING,
     SWAPS_MOVE_NOTHING,
     SWAPS_TRADE_NOTHING,
@@ -215,3 +216,26 @@ def test_a_swap_with_a_later_time_is_the_newest_word() -> None:
     assert evolve(view, charged, 3).positions[POSITION.position].volume == 100_000
     before = replace(view, rules=SWAPS_TRADE_NOTHING - 1)
     assert evolve(before, charged, 3).positions[POSITION.position].volume == 60_000
+
+
+@pytest.mark.parametrize("kind", [ExecutionKind.OTHER, ExecutionKind.ORDER_REPLACED])
+@pytest.mark.parametrize(("at_ms", "told_ms"), [(0, 0), (5_000, 0), (5_000, 5_000)])
+def test_a_bare_word_without_a_time_of_its_own_moves_no_volume(at_ms: int, told_ms: int, kind: ExecutionKind) -> None:
+    """Behind a snapshot that was ahead of it, a position was as large as before, and its parts were copied twice."""
+    before = replace(POSITION, updated_ms=at_ms)
+    part = replace(before, volume=Volume(60_000))
+    bare = ExecutionSeen(kind=kind, position=replace(before, stop=Price(109_000_000), updated_ms=told_ms))
+    for rules, held, stop in ((RULES, 60_000, None), (BARE_WORDS_TRADE_NOTHING - 1, 100_000, 109_000_000)):
+        view = evolve(AccountView(account=AccountId(1), rules=rules), filled(before, 1), 1)
+        view = evolve(evolve(view, filled(part, 2), 2), bare, 3)
+        told = view.positions[POSITION.position]
+        assert (told.volume, told.stop) == (held, stop)
+
+
+def test_a_bare_word_with_a_later_time_is_news() -> None:
+    """A split may be told so; and a fill that tells neither its deal nor its order is one."""
+    part = replace(POSITION, volume=Volume(60_000))
+    for kind, at_ms in ((ExecutionKind.OTHER, 6_000), (ExecutionKind.ORDER_FILLED, 5_000)):
+        view = evolve(AccountView(account=AccountId(1), rules=RULES), filled(POSITION, 1), 1)
+        view = evolve(view, ExecutionSeen(kind=kind, position=replace(part, updated_ms=at_ms)), 2)
+        assert view.positions[POSITION.position].volume == 60_000

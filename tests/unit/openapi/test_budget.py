@@ -457,11 +457,11 @@ def test_what_nobody_waits_for_takes_one_slot_in_a_thousand() -> None:
         budget.submit(Item(name=f"o{number}", lane=Lane.OPEN, payload_type=catalogue.NEW_ORDER, account=1))
     for number in range(300):
         budget.submit(Item(name=f"q{number}", lane=Lane.QUERY, payload_type=catalogue.TRADER, account=2))
-        budget.submit(Item(name=f"i{number}", lane=Lane.IDLE, payload_type=catalogue.VERSION, account=3))
+        budget.submit(Item(name=f"i{number}", lane=Lane.IDLE, payload_type=catalogue.TRADER, account=3))
     leaving, _ = budget.take(0)
     assert [place for place, item in enumerate(leaving) if item.lane is Lane.IDLE] == [1_000]
     alone = Budget(50)
-    alone.submit(Item(name="i", lane=Lane.IDLE, payload_type=catalogue.VERSION, account=3))
+    alone.submit(Item(name="i", lane=Lane.IDLE, payload_type=catalogue.TRADER, account=3))
     assert len(alone.take(0)[0]) == 1
 
 
@@ -484,7 +484,7 @@ def test_a_burst_finds_the_slots_that_nobody_waits_for() -> None:
     """A thousand questions of which nobody needs the answer take ten slots a second, so of a burst 39 leave at once."""
     budget = a_budget()
     for number in range(1_000):
-        budget.submit(Item(name=f"i{number}", lane=Lane.IDLE, payload_type=catalogue.VERSION, account=number))
+        budget.submit(Item(name=f"i{number}", lane=Lane.IDLE, payload_type=catalogue.TRADER, account=number))
     assert len(names(budget, 0)) == 10
     assert (budget.figures(0).waiting, budget.figures(0).waiting_idle) == (990, 990)
     assert budget.next_wake(0) == SECOND + MARGIN_US

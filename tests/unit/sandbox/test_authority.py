@@ -8,7 +8,7 @@ import pytest
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.sandbox.books.authority import Grant, Refusal
-from tests.unit.sandbox.bench import BETA_EURO, EURO, JONAS, LEADER, Bench, Line
+from tests.unit.sandbox.bench import BETA_EURO, EURO, JONAS, LEADER, Bench, Line, market_order
 
 INVALIDATED, DISCONNECTED = 2147, 2164
 MONTH_S = 2_628_000
@@ -250,6 +250,16 @@ def test_a_view_token_may_look_but_not_trade() -> None:
     )
     kind, body, _ = line.inbox[-1]
     assert (kind, body.errorCode) == (2132, "TRADING_NOT_ALLOWED")
+
+
+def test_a_session_that_a_refresh_leaves_may_look_and_not_trade_as_before() -> None:
+    """With the switch off it goes on, and what it may not do does not become possible when its token ends."""
+    bench = Bench(refresh_drops_sessions=False)
+    grant = consent(bench, LEADER, scope="accounts")
+    line = bench.login()
+    auth(bench, line, LEADER, grant.access_token)
+    line.ask(messages.ProtoOARefreshTokenReq(refreshToken=grant.refresh_token))
+    assert line.ask(market_order(LEADER, 1, 1, 100_000)).errorCode == "TRADING_NOT_ALLOWED"
 
 
 def test_logout_ends_the_account_session() -> None:

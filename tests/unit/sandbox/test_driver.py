@@ -76,6 +76,24 @@ def test_a_broker_that_fails_on_its_own_time_is_asked_again_without_a_storm(monk
     run(story)
 
 
+def test_a_broker_that_falls_behind_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """And again when it had caught up in between; a moment late is not worth a word."""
+
+    async def story() -> None:
+        broker = ScriptedBroker()
+        driver = Driver(broker, SystemClock(), asyncio.get_running_loop())
+        for behind_s in (2, 7, 8, 3, 9, 0, 6):
+            broker.deadline = driver.now() - behind_s * 1_000_000
+            driver.pump()
+        driver.stop()
+
+    run(story)
+    assert [record.getMessage().split(" s behind")[0] for record in caplog.records] == [
+        "! the market is 7",
+        "! the market is 6",
+    ]
+
+
 def test_the_books_are_kept_before_anything_is_said_that_rests_on_them() -> None:
     """With a keeper each answer waits for it; prices and heartbeats, which rest on nothing, do not."""
 

@@ -9,6 +9,7 @@ import pytest
 
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.sandbox import faults
+from cmam.sandbox.markets.recorded import read_ticks
 from cmam.sandbox.service import incidents
 from tests.unit.sandbox.bench import EURO, LEADER, Bench, Line, market_order
 
@@ -388,6 +389,22 @@ def test_chance_strikes_from_the_seed(bench: Bench) -> None:
 
     assert struck(1) == struck(1) != struck(2)
     assert 60 < sum(struck(1)) < 140
+
+
+def test_recorded_ticks_and_bars_go_on_over_a_restart() -> None:
+    """The server after it neither plays the file from its beginning nor forgets what the market did."""
+    rows = (f"157783680{second}000,EURUSD,{price},{price}" for second, price in ((0, 1.1), (2, 1.2), (6, 1.3)))
+    ticks = read_ticks(["time,symbol,bid,ask", *rows])
+    before = Bench(ticks=ticks, tick_interval_ms=10**9)
+    before.pass_time(3)
+    after = Bench(ticks=ticks, tick_interval_ms=10**9, start_us=before.now_us)
+    after.broker.succeed(before.broker, after.now_us)
+    assert after.quote(LEADER, 1)[0] == 120_000_000
+    after.pass_time(3)
+    assert after.quote(LEADER, 1)[0] == 130_000_000
+    request = messages.ProtoOAGetTrendbarsReq(ctidTraderAccountId=LEADER, symbolId=1, period="M1", count=1)
+    (bar,) = after.login(LEADER).ask(request).trendbar
+    assert (bar.low, bar.deltaHigh, bar.volume) == (110_000, 20_000, 3)
 
 
 def test_a_restart_finishes_what_was_under_way(bench: Bench, line: Line) -> None:

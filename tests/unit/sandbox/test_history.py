@@ -89,6 +89,18 @@ def test_spans_that_are_wrong(line: Line, start: int, end: int) -> None:
         assert line.ask(request).errorCode == "INCORRECT_BOUNDARIES"
 
 
+@pytest.mark.parametrize("end", [-1, -(2**63)])
+def test_an_end_before_1970_is_wrong_also_alone(line: Line, end: int) -> None:
+    """No answer is made up for it, and the longest bars do not fail on a day before the year 1."""
+    span: dict[str, Any] = {"ctidTraderAccountId": LEADER, "toTimestamp": end}
+    for request in (
+        messages.ProtoOADealListReq(**span),
+        messages.ProtoOAOrderListByPositionIdReq(positionId=1, **span),
+    ):
+        assert line.ask(request).errorCode == "INCORRECT_BOUNDARIES"
+    assert bars(line, 12, count=1, toTimestamp=end).errorCode == "INCORRECT_BOUNDARIES"
+
+
 def test_by_position_works_without_a_span(line: Line) -> None:
     """All deals and orders of one position, newest first, and of no other."""
     *_, filled = line.trade(market_order(LEADER, 1, BUY, LOT, relativeStopLoss=500))

@@ -121,6 +121,7 @@ def test_trading_limits_per_minute_on_demo_only() -> None:
             bench.pass_time(10)
             bench.broker.receive(line.number, 51, b"", None, bench.now_us)
             bench.collect()
+    assert bench.broker.stats()["rate_refusals_total"] == 20
 
 
 def test_the_figures_show_the_busiest_second_with_and_without_heartbeats() -> None:

@@ -10,7 +10,7 @@ import pytest
 from cmam.openapi._pb import OpenApiMessages_pb2 as messages
 from cmam.sandbox.serving.world_file import default_world
 from cmam.sandbox.trading import margin
-from tests.unit.sandbox.bench import BETA_EURO, LEADER, Bench, Line, market_order
+from tests.unit.sandbox.bench import BETA_EURO, LEADER, START_US, Bench, Line, market_order
 
 BUY, SELL = 1, 2
 LOT = 10_000_000
@@ -128,6 +128,21 @@ def test_p_a_fair_stop_out_closes_whole_positions_by_margin() -> None:
     assert accepted.order.closingOrder
     assert filled.deal.closePositionDetail.closedVolume == 50 * LOT
     assert [p.tradeData.volume for p in bench.open_positions(line, LEADER)] == [30 * LOT]
+
+
+def test_p_a_position_whose_market_is_shut_waits_and_the_others_go() -> None:
+    """Ten seconds before New York closes: later the shares bind the most, cannot be sold, and nothing tries to."""
+    bench = Bench(start_us=START_US + 32_390 * 1_000_000, tick_interval_ms=10**9)
+    line = bench.login(LEADER)
+    line.trade(market_order(LEADER, 301, BUY, 1_000_000))
+    line.trade(market_order(LEADER, 1, BUY, LOT))
+    bench.pass_time(10)
+    bench.broker.set_fault("withdraw", {"account": str(LEADER), "amount": "92000"})
+    line.inbox.clear()
+    bench.pass_time(5)
+    events = [body for kind, body, _ in line.inbox if kind == 2126 and body.HasField("order")]
+    assert [(event.executionType, event.order.tradeData.symbolId) for event in events] == [(2, 1), (3, 1)]
+    assert [p.tradeData.symbolId for p in bench.open_positions(line, LEADER)] == [301]
 
 
 def test_p_the_most_losing_position_goes_first_by_strategy() -> None:

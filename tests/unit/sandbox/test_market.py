@@ -12,7 +12,7 @@ import pytest
 from cmam.sandbox.markets import hours
 from cmam.sandbox.markets.market import Market
 from cmam.sandbox.markets.recorded import RecordedTick, TickFileError, read_ticks
-from cmam.sandbox.serving.options import SandboxOptions
+from cmam.sandbox.serving.options import SandboxOptions, SetUpFault
 from cmam.sandbox.serving.setup import read_all_ticks
 from cmam.sandbox.serving.world_file import default_world
 from cmam.sandbox.world import Symbol
@@ -75,6 +75,38 @@ def test_recorded_ticks_play_at_their_distances_in_the_order_of_the_file() -> No
         assert [bid for _, _, bid, _ in played[:3]] == [112_130_000, 112_117_000, 112_140_000]
         assert played[3][0] > played[2][0]
         assert abs(played[3][2] - 112_140_000) < 50_000
+
+
+def test_recorded_feeds_keep_the_distances_between_them() -> None:
+    """What began to move ten seconds later in the file does so here; until then it stands at its first quote."""
+    feeds = tuple(feed for feed in default_world().feeds if feed.name in ("EURUSD", "USDJPY"))
+    rows = ((10, "USDJPY", 150), (0, "EURUSD", 1), (15, "USDJPY", 151), (12, "EURUSD", 2))
+    lines = (f"{1_577_836_800_000 + at * 1000},{feed},{price},{price}" for at, feed, price in rows)
+    ticks = read_ticks(["time,symbol,bid,ask", *lines])
+    market = Market(feeds, seed=1, start_us=START_US, ticks=ticks, interval_ms=10**9)
+    assert market.streams["USDJPY"].bid == 150 * 10**8
+    played = [((moment - START_US) / SECOND, feed) for moment, feed, *_ in play(market, 2)]
+    assert played == [(12, "EURUSD"), (15, "USDJPY")]
+
+
+def test_recordings_of_different_days_begin_together() -> None:
+    """Somebody who has the euro of one year and the yen of another sees both move at once."""
+    feeds = tuple(feed for feed in default_world().feeds if feed.name in ("EURUSD", "USDJPY"))
+    days = ((2020, "EURUSD", 4), (2013, "USDJPY", 5))
+    rows = (
+        f"{year}-01-01T0{hour}:00:0{at}Z,{feed},1,1" for year, feed, at in days for hour in (0, 1) for at in (0, at)
+    )
+    market = Market(
+        feeds, seed=1, start_us=START_US, ticks=read_ticks(["time,symbol,bid,ask", *rows]), interval_ms=10**9
+    )
+    played = [((moment - START_US) / SECOND, feed) for moment, feed, *_ in play(market, 2)]
+    assert played == [(4, "EURUSD"), (5, "USDJPY")]
+
+
+def test_a_quote_that_crosses_in_the_middle_has_no_spread() -> None:
+    """Feeds of several banks have some; a file that begins with one has its columns exchanged."""
+    ticks = read_ticks(["time,symbol,bid,ask", "1577836800000,EURUSD,1,2", "1577836801000,EURUSD,3,2"])
+    assert [(tick.bid, tick.ask) for tick in ticks["EURUSD"]] == [(10**8, 2 * 10**8), (3 * 10**8, 3 * 10**8)]
 
 
 def test_recorded_ticks_reach_every_broker_under_its_own_name() -> None:
@@ -144,9 +176,9 @@ def test_a_mark_at_the_beginning_of_the_file_is_no_part_of_it(tmp_path: Path) ->
 
 
 def test_files_of_one_symbol_are_played_one_behind_the_other(tmp_path: Path) -> None:
-    """A file goes on where the one before ended, though it may begin earlier; another symbol has its own place."""
+    """Another symbol has its own place. The wrong way round the second one would be over in an instant: refused."""
     files = []
-    for name, rows in (("a", "2000,EURUSD,1,2"), ("b", "1000,EURUSD,2,3\n1500,USDJPY,5,6")):
+    for name, rows in (("a", "1000,EURUSD,1,2"), ("b", "2000,EURUSD,2,3\n1500,USDJPY,5,6")):
         files.append(tmp_path / name)
         files[-1].write_text("time,symbol,bid,ask\n" + rows.replace("00,", "00000000000,"))
     both = read_all_ticks(SandboxOptions(home=tmp_path, ticks=tuple(files)))
@@ -154,6 +186,8 @@ def test_files_of_one_symbol_are_played_one_behind_the_other(tmp_path: Path) -> 
         "EURUSD": [1, 2],
         "USDJPY": [5],
     }
+    with pytest.raises(SetUpFault, match=r"^a, line 2: expected times that go on"):
+        read_all_ticks(SandboxOptions(home=tmp_path, ticks=tuple(reversed(files))))
 
 
 def test_a_row_takes_no_more_memory_than_its_numbers() -> None:

@@ -164,6 +164,17 @@ def test_a_chain_of_two_symbols() -> None:
     assert deal.closePositionDetail.quoteToDepositConversionRate == pytest.approx(10**8 / bid, rel=1e-11)
 
 
+def test_money_keeps_its_worth_where_its_symbols_are_no_longer_traded() -> None:
+    """All three ways from the dollar to the euro are closed to trading: a profit in dollars is no profit in euros."""
+    bench = Bench(tick_interval_ms=10**9)
+    venue = bench.broker.floor.venue_of(bench.broker.floor.accounts[EURO])
+    before = venue.rate("USD", "EUR")
+    for symbol in ("EURUSD", "EURJPY", "EURGBP"):
+        bench.broker.set_fault("symbol", {"broker": "Alpha", "symbol": symbol, "set": "enabled=false"})
+    assert venue.rate("USD", "EUR") == before
+    assert before != 10**12
+
+
 def test_unrealised_profit_is_what_a_close_would_bring_without_its_commission() -> None:
     """Gross and net of an open position, net with the opening commission, the swap and the fee."""
     bench = Bench(tick_interval_ms=10**9)

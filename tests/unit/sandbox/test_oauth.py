@@ -91,7 +91,7 @@ class Sandbox:
             settings,
             now=lambda: self.now_us,
             form_key=b"k" * 32,
-            balance=lambda account: "1.00",
+            balance=lambda account: "-0.50" if account.ctid == 21 else "15000",
         )
 
     def visit(self, **parameters: str) -> HttpResponse:
@@ -178,6 +178,8 @@ def test_with_several_people_the_page_first_asks_whose_accounts() -> None:
     (address,) = (unescape(found) for found in re.findall(r'href="([^"]*user=2[^"]*)"', page))
     chosen = sandbox.visit(**{name: values[0] for name, values in parse_qs(urlsplit(address).query).items()})
     assert re.findall(r'name="account" value="(\d+)"', chosen.body.decode()) == ["21"]
+    assert "-0.50 USD" in chosen.body.decode()
+    assert "15,000 " in sandbox.visit(**{**ASKED, "user": "1"}).body.decode()
 
 
 def test_pages_run_no_script_and_load_nothing_but_may_return_to_the_application() -> None:
@@ -290,6 +292,8 @@ def test_a_redirect_address_with_a_query_keeps_it() -> None:
         ("http://127.0.0.1/callback", True),
         ("http://127.0.0.1:8123/callback", True),
         ("http://127.0.0.1:8123/other", False),
+        ("http://127.0.0.1:8123/callback\n", False),
+        ("http://127.0.0.1:8123/call\tback", False),
         ("https://127.0.0.1:8123/callback", False),
         ("http://user@127.0.0.1:8123/callback", False),
         ("http://127.0.0.1.evil.test:80/callback", False),

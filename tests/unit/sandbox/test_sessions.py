@@ -176,3 +176,21 @@ def test_subscriptions_and_accounts_end_with_the_connection() -> None:
     bench.pass_time(10)
     assert line.inbox == []
     assert not bench.broker.floor.accounts[LEADER].listeners
+
+
+def test_a_broker_that_is_late_answers_between_the_turns_in_which_it_catches_up() -> None:
+    """A market that is too fast for its machine would otherwise be played for ever before the first answer."""
+    bench = Bench()
+    line = bench.login(LEADER)
+    bench.broker.turn = 7
+    bench.pass_time(60)
+    late = bench.broker.next_deadline()
+    assert late is not None
+    assert late < bench.now_us - 50_000_000
+    assert line.ask(messages.ProtoOAVersionReq()).version
+    turns = 0
+    while (due := bench.broker.next_deadline()) is not None and due <= bench.now_us:
+        bench.pass_time(0)
+        turns += 1
+    assert turns > 50
+    assert bench.broker.floor.now_us == bench.now_us

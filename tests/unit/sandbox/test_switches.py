@@ -26,7 +26,10 @@ def test_switches_are_read_by_their_kind() -> None:
     [
         ("colour", "red", "^expected a switch; found 'colour': docs/sandbox.md has all, under Switches$"),
         ("fill_delay", "9", "^expected a switch such as fill_delay_ms.*; found 'fill_delay': .{,40}$"),
-        ("fill_delay_ms", "-1", "whole number of at least 0 for fill_delay_ms"),
+        ("fill_delay_ms", "-1", "whole number from 0 to 2147483647 for fill_delay_ms"),
+        ("fill_delay_ms", "9" * 5000, "whole number from 0"),
+        ("heartbeat_after_ms", "0", "whole number from 1 to"),
+        ("token_error_status", "99", "whole number from 200 to 599"),
         ("fill_delay_ms", "soon", "whole number"),
         ("ioc_limit_rests", "perhaps", "on or off for ioc_limit_rests"),
         ("rate_window", "round", "sliding or bucket or fixed"),

@@ -99,6 +99,23 @@ def test_a_small_world_takes_its_defaults() -> None:
             "Z",
         ),
         ('[[users]]\nname = "ann"\nid = 1', "users = []", "users"),
+        (
+            'name = "ann"\nid = 1',
+            'name = "ann"\nid = 1\n[[users]]\nname = "eve"\nid = 1',
+            "users .id.: .* found 1 twice",
+        ),
+        ('currency = "USD"', 'currency = "USD"\nlevrage = 500', r"^accounts\[0\]: .*such as leverage.*'levrage'"),
+        ("id = 1 }]", "id = 1, comission = '3' }]", r"^brokers\[0\].symbols\[0\]: .*such as commission"),
+        ("[feeds]", "[[acounts]]\n[feeds]", "^expected a key such as accounts.*; found 'acounts': there are accounts"),
+        ("id = 1 }]", "id = 1, mode = ['ENABLED'] }]", "ENABLED or"),
+        ("id = 1 }]", "id = 1, sl_distance = 4_294_967_296 }]", "from 0 to 2147483647 for 'sl_distance'"),
+        ('currency = "USD"', 'currency = "USD"\nleverage = 100_000_000', "from 1 to 21474836 for 'leverage'"),
+        ("id = 1 }]", f"id = 1, depth = [{2**63}] }}]", "list of volumes"),
+        ('price = "1.1"', 'price = "0"', "EURUSD: expected a number from 0.00000001 to 10000000 for 'price'"),
+        ('price = "1.1"', "price = 1e999999999", "expected a decimal number for 'price'"),
+        ('spread = "0.0001"', 'spread = "-0.0001"', "from 0 to 10000000 for 'spread'"),
+        ('price = "1.1"', "price = 1e99999999999999999999", "expected a world in TOML"),
+        ('balance = "1000.50"', 'balance = "99999999999999"', "to 10000000000000 for 'balance'"),
     ],
 )
 def test_a_world_that_cannot_be_played(old: str, new: str, words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -147,6 +148,21 @@ def test_a_file_that_the_home_has_not_written_is_held_whole(tmp_path: Path) -> N
     (tmp_path / "copy.db").replace(tmp_path / "events.db")
     with closing(EventLog.open(tmp_path)) as log, pytest.raises(StoreBroken, match="account:1"):
         check_tail(log, is_known=is_known(tmp_path))
+
+
+def test_a_copy_into_the_file_itself_is_held_whole_too(tmp_path: Path) -> None:
+    """`cp` writes over the file that is there, whose number stays: the record that the home knows is not in it."""
+    lived(tmp_path, 9)
+    with closing(EventLog.open(tmp_path)) as log:
+        log.write_checkpoint(T0)
+    with sqlite3.connect(shutil.copyfile(tmp_path / "events.db", tmp_path / "torn")) as torn:
+        torn.execute("DELETE FROM stored_events WHERE rowid = 4")
+    torn.close()
+    lived(tmp_path, 3)
+    shutil.copyfile(tmp_path / "torn", tmp_path / "events.db")
+    assert is_known(tmp_path)
+    with pytest.raises(StoreBroken, match="account:1"):
+        open_to_go_on(tmp_path, T0)
 
 
 def test_a_copy_whose_snapshots_fit_is_not_read_whole(tmp_path: Path) -> None:

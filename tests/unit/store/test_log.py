@@ -360,8 +360,17 @@ def test_checkpoints_keep_reopening_quick_and_exact() -> None:
     assert isinstance(log.read()[-3].event, Checkpointed)
 
 
-def test_what_a_deleted_log_left_beside_it_is_put_aside(tmp_path: Path) -> None:
-    """A write-ahead log without its database belongs to nobody: the new log begins empty, the old pages are kept."""
+def test_a_fold_reads_no_checkpoint() -> None:
+    """There is one a minute, for years, and each command folds their stream."""
+    log = a_log_of(facts(2), [Pending("app", 2, T0, StoreCreated(store=StoreId("abcde")))], checkpoints=True)
+    kinds = [type(fact[4]) for fact in log.facts_of("app", 0, log.position())]
+    assert kinds == [StoreCreated]
+    assert log.head("app").version == 3
+
+
+def test_what_a_deleted_log_left_beside_it_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A write-ahead log without its database belongs to nobody: the new log begins empty, the old pages are kept, which
+    is said."""
     for ending in ("-wal", "-shm"):
         (tmp_path / f"events.db{ending}").write_bytes(b"what was there before")
     log = EventLog.open(tmp_path)
@@ -370,6 +379,9 @@ def test_what_a_deleted_log_left_beside_it_is_put_aside(tmp_path: Path) -> None:
     (tmp_path / "events.db").unlink()
     EventLog.open(tmp_path).close()  # what an orderly end leaves is no page of anybody's
     assert (tmp_path / "events.db-wal.left").read_bytes() == b"what was there before"
+    assert [record.getMessage().partition(" beside ")[2] for record in caplog.records] == [
+        f"{tmp_path / 'events.db'}, and is kept as events.db-wal.left"
+    ]
 
 
 def test_a_write_ahead_log_that_was_folded_back_is_not_long_any_more(

@@ -7,6 +7,7 @@ import errno
 import json
 import random
 import sqlite3
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
@@ -135,6 +136,20 @@ def test_any_torn_page_is_refused_or_harmless_and_all_before_it_is_copied(tmp_pa
     assert refused >= 4
 
 
+def test_a_log_that_is_longer_than_memory_is_salvaged(tmp_path: Path) -> None:
+    """A page of it at a time is held, and not the whole: else the way on ends where the machine is small."""
+    event = AlertRaised(kind="k", text="x" * 4_000)
+    with closing(EventLog.open(tmp_path)) as log:
+        log.append([Pending("account:1", version, version, event) for version in range(1, 4_001)])
+    _change(tmp_path, 2_001, "xxx", "xyx")
+    tracemalloc.start()
+    found = salvage(tmp_path, tmp_path / "good.db")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found.records, found.left_out) == (2_000, 2_000)
+    assert most < (tmp_path / "events.db").stat().st_size // 2
+
+
 def test_what_is_salvaged_starts_and_the_rest_is_kept_as_text(tmp_path: Path) -> None:
     """The damaged store is exchanged for its good part and kept; what came after is there for people, to the byte."""
     _store(tmp_path)
@@ -203,10 +218,12 @@ def test_a_store_that_was_cut_off_gives_what_is_left_of_it(tmp_path: Path) -> No
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
-    """A salvage never takes the place of a file that is there."""
+    """A salvage never takes the place of a file that is there, nor of what an earlier one has left out."""
     _store(tmp_path)
-    with pytest.raises(StoreUnavailable, match="free to write"):
-        salvage(tmp_path, tmp_path / "events.db")
+    (tmp_path / f"good.db{LEFT_OUT}").write_text("what could be read behind the first bad record\n")
+    for name in ("events.db", "good.db"):
+        with pytest.raises(StoreUnavailable, match="free to write"):
+            salvage(tmp_path, tmp_path / name)
 
 
 def test_every_command_that_would_rest_on_a_damaged_end_is_refused(

@@ -49,3 +49,11 @@ REFUSED_PARTS_ARE_READ = 17
 it all the same. It was closed twice where the execution was not told, and where that was told behind the refusal it was
 a person's, so that the copy followed with a smaller part and another part of it was closed.
 """
+
+# --- 19 ---------------------------------------------------------------------------------------------------------------
+
+CALLED_GONE_WAITS = 19
+"""What is refused as of something that is gone, and is shown by the look for it, is asked for again after its delay.
+The look ended that: a close, a cancel or a level was refused every five seconds for as long as it stood, and each look
+put the whole account on record.
+"""

@@ -95,3 +95,17 @@ LOCKS_END_IN_TIME = 16
 pause after rejections lasts as long as it would have where the clock is set back between two lives. Both ended when the
 clock had come to where it was: hours or months later.
 """
+
+# --- 19 ---------------------------------------------------------------------------------------------------------------
+
+HEIGHTS_ARE_SEEN = 19
+"""The height of a day that began unseen is the highest equity that was seen of it, not what its losses count from. By
+`guard.anchor=balance` that was the balance, whatever was open: who held a loss as large as `daily_drawdown` over the
+reset had it closed at once; and what had been seen of the day was forgotten.
+"""
+
+RESULTS_OF_ONE_CLOCK = 19
+"""The broker's own results of what is held stand for nothing once the clock was set back between two lives. Told before
+that, they counted as of now until the clock had come to where it was: guards and sizes went by them, and where a quote
+was missing nobody asked for others.
+"""

@@ -181,3 +181,10 @@ SHOWN_BY_OURS = 18
 """A stop or target that a person has set, and that the answer to an add or a close of ours shows first, is a person's.
 Where the event about it was lost or late, it was taken for our own that had moved, and amended away.
 """
+
+# --- 19 ---------------------------------------------------------------------------------------------------------------
+
+LEVELS_ON_TICKS = 19
+"""A level that a broker has set between two ticks goes out on one beside another that is amended. It went out as it
+was, each try was refused, and the other level never came: on a net of both sides a target stayed that closes all.
+"""

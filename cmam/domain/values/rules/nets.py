@@ -245,3 +245,16 @@ absent, what it had closed as taken by a person off the share whose order had be
 closed by hand, and stayed closed while its leader held on. A smaller one that was told on the line was waited for until
 its time was out; and what was left was asked for a second later, with an alert that the broker refused to close.
 """
+
+# --- 19 ---------------------------------------------------------------------------------------------------------------
+
+LAST_PARTS_OF_RESTS = 19
+"""The last part of a share's resting order, which only the end of that tells of, is the share's also where another one
+had filled before. It was nobody's: it stayed when the leader closed, as what somebody had added beside.
+"""
+
+OPENED_SINCE_ANEW = 19
+"""Of a restored log's net that was flat, and that an order has opened again for a source which the log does not know,
+what it holds beyond its shares is what those of the other side have lost meanwhile. It was nobody's: an alert told that
+somebody had added it, and no share had lost what a person had closed.
+"""

@@ -228,3 +228,11 @@ RESERVES_BY_LAST = 18
 """What rests or is in flight in a symbol that is silent reserves margin by its last quote, however old. One pending
 order in it had all opens of its account skipped as `stale_input`.
 """
+
+# --- 19 ---------------------------------------------------------------------------------------------------------------
+
+NOT_MADE_UP = 19
+"""Without `sync_open` nothing is opened within its limits: what fills, or makes larger, an order that was copied before
+its link was switched off is an open of its own age as the link begins again. A fill of up to `sync_max_age`, an hour,
+was bought at the market.
+"""

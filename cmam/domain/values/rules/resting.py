@@ -160,3 +160,31 @@ ENDED_IN_PART = 18
 The copy counted as never filled and was over, and the position stood for nobody. What a person cancelled of such an
 order, before anybody had told of the part, is not made up: after a cut it was bought at the market.
 """
+
+# --- 19 ---------------------------------------------------------------------------------------------------------------
+
+AMENDED_BY_RISK = 19
+"""An order that is sized by its stop shrinks where its leader moves that farther away before it fills, and ends where
+he takes it away. It kept its size: of 1 % at a stop of 20 pips, moved to 100, 5 % were lost.
+"""
+
+QUIET_AMENDS_WAIT = 19
+"""An amendment in a symbol of which nothing was quoted for `input_max_age` waits for the next quote: the order rests as
+it was. It was cancelled at once, as `stale_input`, though its leader had only moved his stop.
+"""
+
+LOCKED_OUT_ORDERS = 19
+"""A resting copy that a guard, a stop-out or a flatten has cancelled is over, as one that they have closed. Once the
+link was re-armed, or its day had rolled, what its leader's order filled was bought at the market.
+"""
+
+FILLED_BEFORE_AMENDED = 19
+"""What rests of a copied order that has filled all it is to be amended to is cancelled: the part filled while the
+amendment was on its way. A broker refuses such a one, it was asked for again and again, and the rest could fill beside.
+"""
+
+AHEAD_AS_OPENED = 19
+"""Where ours has filled and the leader makes his order larger, the copy grows no further than an open would now: past
+`volume.max`, or a fixed size, it was bought in proportion. So it is also where a part of his has filled by then, of
+which the copy stayed as small as the order had been.
+"""

@@ -302,3 +302,23 @@ SWAPS_LOOSEN_NOTHING = 18
 """A swap that shows a stop as it was before it trailed takes it not back, whatever its time says. The copy counted as
 touched, and its leader's stop was told as loosened; what was really set is told by the next look.
 """
+
+# --- 19 ---------------------------------------------------------------------------------------------------------------
+
+OLD_AS_BEGUN = 19
+"""What a leader has opened or turned out of sight is as old as the deal that did it, and of that one's order and price,
+whatever he has added to it or closed of it since. It was told of the last deal: where he had closed a part a moment
+before the line was back, an open of hours ago passed for a young one, and was copied.
+"""
+
+ORIGINS_OF_FILLS = 19
+"""The order that has opened a leader's position is known also where its fill is told without the deal, or a history
+tells that while the snapshot beside it is of before. It was told as an open of no order: besides the copy of the order,
+which rested on, another one was opened.
+"""
+
+BARE_WORDS_TRADE_NOTHING = 19
+"""An event without its deal, whose word no schema has or that tells no order either, and that shows another volume of a
+position, is of before where no time says that it is news. Behind a snapshot that was ahead of it, a leader's position
+counted as large as it had been, and its next parts were copied once more.
+"""
