@@ -49,7 +49,7 @@ class Bench:
         )
         self.connection = Connection(ports, 0, (ACCOUNT,))
         self.connection.on_receive(m.Wake("dial"))
-        self.connection._wire = SimpleNamespace(send=lambda _: None)  # type: ignore[assignment]  # all it writes to
+        self.connection._wire = SimpleNamespace(send=lambda _: None)
         self.connection._session.state = State.OPEN
         self.connection._session._accounts[ACCOUNT] = AccountState.READY
 

@@ -81,7 +81,7 @@ def test_a_broker_that_falls_behind_is_told_of_once(caplog: pytest.LogCaptureFix
 
     async def story() -> None:
         broker = ScriptedBroker()
-        driver = Driver(broker, SystemClock(), asyncio.get_running_loop())  # type: ignore[arg-type]
+        driver = Driver(broker, SystemClock(), asyncio.get_running_loop())
         for behind_s in (2, 7, 8, 3, 9, 0, 6):
             broker.deadline = driver.now() - behind_s * 1_000_000
             driver.pump()
