@@ -61,7 +61,7 @@ MUTATIONS = (
     Mutation(
         "requests that were open at the end of a process are not doubted",
         "cmam/actors/accounts/account.py",
-        '            self._doubt(intent.intent, "cmam was started again")\n',
+        '            self._doubt(intent.intent, f"{what} was started again")\n',
         "            del intent\n",
         ("tests/scenario/test_actors_deaths.py",),
     ),
