@@ -211,3 +211,21 @@ def test_no_guard_trips_by_the_balance_of_before_a_gap() -> None:
     whole.run(65)
     assert whole.events(SAME_BROKER, GuardTripped) == []
     assert verify(whole.log.read_all()).is_identical
+
+
+def test_a_guard_goes_on_looking_where_an_account_in_sight_is_not_told_its_worth_once_more() -> None:
+    """A symbol changes, so that everything is asked for anew, and the server refuses the particulars for minutes: what
+    the account is worth has been told on this line, and each change of it since."""
+    whole = Whole(seed=3, settings={"min_equity": "24500", "volume.amount": "1"})
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(5)
+    (held,) = whole.person.holds(SAME_BROKER)
+    whole.broker.set_fault("error", UNREAD)
+    whole.broker.set_fault("symbol", {"broker": "Alpha Markets", "symbol": "GBPUSD", "set": "step_volume=1000000"})
+    whole.run(10)
+    whole.broker.set_fault("price", {"symbol": "EURUSD", "bid": f"{held.price - 0.011:.5f}"})
+    whole.run(10)
+    assert whole.events(SAME_BROKER, GuardTripped)
+    assert whole.person.holds(SAME_BROKER) == []
+    assert verify(whole.log.read_all()).is_identical

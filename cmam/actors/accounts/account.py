@@ -203,7 +203,7 @@ class AccountActor(Watched):
     def _session_moved(self, message: m.SessionMoved) -> None:
         self._is_prepared = False
         if message.health is Health.AUTHORISED:
-            self._desk.lacks_trader = True
+            self._desk.lacks_trader, self._desk.is_worth_known = True, False
             self._desk.health(Health.AUTHORISED)
             self._questions.prepare(Kind.FULL)
             return

@@ -94,7 +94,10 @@ class Desk:
         self.ports = ports
         self.name = m.account_name(view.account)
         self.lacks_trader = False
-        """Whether what the account is worth has not been read yet on this line."""
+        """Whether what the account is worth was not told when it was asked for last: nothing opens until it is."""
+        self.is_worth_known = False
+        """Whether it has been told on this line; each change of it is since, so guards look also where it is not told
+        once more."""
         self.quotes = AccountQuotes(view.account, ports.connection, ports.board, ports.clock, self._ask_quotes)
         self.followers = Followers(view.account, ports.directory, self.quotes.newest, ports.told, ports.past)
         self._limiter = m.limiter_name(ports.connection)
@@ -347,12 +350,12 @@ class Desk:
     def note_trader(self, *, is_known: bool) -> None:
         """Note whether the account's particulars are known, and say where they are not: nothing could be opened."""
         self.lacks_trader = not is_known
+        self.is_worth_known |= is_known
+        guards = "" if self.is_worth_known else ", and no guard trips,"
         lack = (
-            "cmam could not read what this account is worth. Nothing opens on it, and no guard trips, until it can; it "
-            "asks again."
+            f"cmam could not read what this account is worth. Nothing opens on it{guards} until it can; it asks again."
         )
-        text = "" if is_known else lack
-        self.alert(m.Alert("trader", text))
+        self.alert(m.Alert("trader", "" if is_known else lack))
 
     # --- quotes -----------------------------------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ class Watches:
         if not self._following.has_guards:
             return
         desk, links = self._desk, tuple(self._following.links.values())
-        now, is_known = desk.ports.clock.now(), not desk.lacks_trader
+        now, is_known = desk.ports.clock.now(), desk.is_worth_known
         found = guards.watch(desk.view, links, desk.quote_by_name, self._guarded, now, is_known=is_known)
         self._guarded = found.memory
         for fact in found.facts:

@@ -382,6 +382,7 @@ class ConnectionActor(Watched):
         if self._is_dead.get(account, True):  # an alert may be of the process before
             self._tell_account(account, m.Alert("token"))
         self._is_dead[account] = False
+        self._outbox.forget(account)  # a token that is swapped may begin a session without a word of the last one's end
         self._tell_account(account, m.SessionMoved(Health.AUTHORISED))
         self._show("open")
 

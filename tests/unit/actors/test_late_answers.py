@@ -12,13 +12,14 @@ from cmam.actors import messages as m
 from cmam.actors.lines.delivery import Delivery
 from cmam.actors.status import StatusBoard
 from cmam.clock import ManualClock
+from cmam.domain.events import Health
 from cmam.domain.values.ids import AccountId
 from cmam.openapi import answers, requests
 from cmam.openapi._pb import OpenApiMessages_pb2 as oa
 from cmam.openapi.envelope import encode
 from cmam.openapi.framing import Deframer
 from cmam.openapi.quotes import QuoteBoard
-from cmam.openapi.session import AccountState, State
+from cmam.openapi.session import AccountState, Say, State
 from tests.unit.actors.handed import Connection
 
 ACCOUNT = AccountId(7)
@@ -89,3 +90,18 @@ def test_what_was_asked_before_is_no_answer_to_what_is_asked_anew(late: Message,
     bench.ask()
     assert bench.hear(late, "q1.1") == []
     assert bench.hear(SNAPSHOT, "q1.2") == [m.Answered("snapshot", ((), ()))]
+
+
+def test_what_was_asked_before_is_no_answer_where_a_session_is_taken_anew_without_a_word_of_its_end() -> None:
+    """A token is swapped, and the server opens the account again, which it had dropped without telling: the account
+    asks for everything anew, and the look that was on its way is of before."""
+    bench = Bench()
+    bench.ask()
+    (say,) = bench.connection._session.authorise(ACCOUNT, "fresh")
+    assert isinstance(say, Say)
+    bench.connection.on_receive(m.Write(1, (m.Urge(say.message, ACCOUNT),)))
+    opened = oa.ProtoOAAccountAuthRes(ctidTraderAccountId=ACCOUNT)
+    assert m.SessionMoved(Health.AUTHORISED) in bench.hear(opened, "q1.2")
+    bench.ask()
+    assert bench.hear(SNAPSHOT, "q1.1") == []
+    assert bench.hear(SNAPSHOT, "q1.3") == [m.Answered("snapshot", ((), ()))]
