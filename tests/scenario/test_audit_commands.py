@@ -164,9 +164,10 @@ def test_a_profile_is_found_by_its_name_in_either_case(
     [
         ("audit", "copies", "--last", "9" * 20),
         ("audit", "copies", "--account", "9" * 20),
-        ("audit", "settings", "--symbol", "EURUSD"),
-        ("audit", "export", "x.csv", "--what", "settings", "--reason", "margin"),
-        ("audit", "export", "x.csv", "--what", "accounts", "--since", "2020-01-01"),
+        ("audit", "settings", "--reason", "nonsense"),
+        ("audit", "accounts", "--reason", "nonsense"),
+        ("audit", "export", "x.csv", "--what", "settings", "--state", "open"),
+        ("audit", "export", "x.csv", "--what", "accounts", "--text", "word"),
         ("audit", "export", "x.pack", "--reason", "nonsense"),
         ("audit", "export", "x.csv", "--state", "nonsense"),
     ],

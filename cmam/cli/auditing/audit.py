@@ -141,21 +141,20 @@ def _closed(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @audit.command()
-@click.option("--account", metavar="ID", help="Only this account.")
-@as_csv
+@filtered(is_log=False)
 def accounts(**given: Any) -> None:
-    """Every account that was ever known."""
+    """Every account that was ever known; by time, symbol or reason those with such a decision."""
     columns = ["account", "alias", "login", "broker", "currency", "health", "balance", "positions", "copies", "removed"]
     spare = ("removed", "positions", "login", "currency", "alias")
-    show("accounts", asked(given), given, columns, spare, empty="No account was ever added.")
+    show("accounts", asked(given, reasons=True), given, columns, spare, empty="No account was ever added.")
 
 
 @audit.command()
-@filtered(trades=False)
+@filtered()
 def settings(**given: Any) -> None:
-    """Every change of what the operator wanted: when, by whom, from what to what."""
+    """Every change of what the operator wanted; by symbol or reason those by which such a decision was made."""
     columns = ["at", "what", "profile", "account", "changed", "user"]
-    filters = asked(given)
+    filters = asked(given, reasons=True)
     show("settings", filters, given, columns, ("user", "profile"), empty="Nothing was set yet.", row=_setting)
 
 

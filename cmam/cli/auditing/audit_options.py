@@ -45,9 +45,9 @@ LINES_MAX = 2**31 - 1
 CSV = "Print CSV, with a header."
 as_csv = click.option("--csv", is_flag=True, help=CSV)
 newest = click.option("--last", metavar="N", type=WholeRange(1, LINES_MAX), help="Only the newest so many.")
-_OF_TRADES = (
-    click.option("--symbol", metavar="NAME", help="Only this symbol, by the leader's name."),
-    click.option("--reason", metavar="REASON", help="Only with this reason."),
+_OF_A_LOG = (
+    click.option("--text", metavar="WORDS", help="Only with these words in label, comment, reason or note."),
+    newest,
 )
 
 
@@ -63,9 +63,10 @@ def opened() -> Iterator[Audit]:
 
 
 def filtered(
-    *, state: str = "", verdict: bool = False, trades: bool = True, csv: str = CSV
+    *, state: str = "", verdict: bool = False, is_log: bool = True, csv: str = CSV
 ) -> Callable[[Command], Command]:
-    """Give a command the filters of its list; all that are given hold together. `trades`: its lines have a symbol."""
+    """Give a command the filters of its list; all that are given hold together. `is_log`: its lines have words, and
+    come one after the other."""
 
     def decorate(function: Command) -> Command:
         options = [
@@ -77,9 +78,9 @@ def filtered(
             click.option("--until", metavar="TIME", help="Up to this moment, or now; a day alone means all of it."),
             click.option("--profile", metavar="NAME", help="Only this profile."),
             click.option("--account", metavar="ID", help="Only this account, as leader or follower."),
-            *(_OF_TRADES if trades else ()),
-            click.option("--text", metavar="WORDS", help="Only with these words in label, comment, reason or note."),
-            newest,
+            click.option("--symbol", metavar="NAME", help="Only this symbol, by the leader's name."),
+            click.option("--reason", metavar="REASON", help="Only with this reason."),
+            *(_OF_A_LOG if is_log else ()),
         ]
         if state:
             options.append(click.option("--state", metavar="STATE", help=f"Only in this state: {state}."))

@@ -210,8 +210,8 @@ def _passphrase() -> bytes:
 
 
 LACKS = {
-    "accounts": ("since", "until", "profile", "symbol", "reason", "text", "last", "state", "verdict"),
-    "settings": ("symbol", "reason", "state", "verdict"),
+    "accounts": ("text", "last", "state", "verdict"),
+    "settings": ("state", "verdict"),
     "results": ("verdict",),
 }
 """What a list has nothing of: to leave it out unsaid would give away more than was asked for."""
@@ -250,7 +250,7 @@ def export(file: Path, what: str, anonymous: bool, key: Path | None, **given: An
     _refuse_what_it_lacks(listed, given)
     as_format = ".csv" if given["csv"] else file.suffix
     states = order_states() if listed == "orders" else copy_states()
-    filters = asked(given, reasons=listed in ("copies", "decisions", "results"), states=states)
+    filters = asked(given, reasons=listed != "orders", states=states)
     with opened() as past:
         if file.suffix == ".pack":
             from cmam import office

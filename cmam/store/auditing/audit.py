@@ -21,6 +21,7 @@ from cmam.store.auditing.filters import (
     PROFILES,
     Conditions,
     Filters,
+    of_accounts,
     of_closes,
     of_copies,
     of_decisions,
@@ -136,9 +137,7 @@ class Audit(AbstractContextManager["Audit"]):
 
     def accounts(self, filters: Filters = NO_FILTERS) -> Iterator[Line]:
         """Every account that was ever known."""
-        conditions = Conditions()
-        conditions.add("t.account = ?", filters.account)
-        for row in self._select("accounts", "", "", conditions, "t.account"):
+        for row in self._select("accounts", "", "", of_accounts(filters), "t.account"):
             line = _pick(row, _ACCOUNT_KEYS)
             line["tags"] = row["tags"].split(",") if row["tags"] else []
             for name in ("is_live", "can_trade", "paused", "removed"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from cmam.store.projection.words import match_of
 
@@ -39,6 +40,12 @@ _NAMED = NAME.format("t.copy_id")
 _DECIDED_SO = f"{_NAMED} IN (SELECT copy_id FROM decisions WHERE verdict = ?)"
 _COPY_WITH = f"t.copy_id IN (SELECT {NAME.format('copy_id')} FROM copies WHERE {{}})"
 _WORDS = "SELECT {column} FROM search WHERE search MATCH ?"
+_OF_PROFILE = (
+    f"t.account IN (SELECT leader FROM profiles WHERE profile_id IN {PROFILES}"
+    f" UNION SELECT follower FROM links WHERE profile_id IN {PROFILES})"
+)
+_TOOK_PART = "t.account IN (SELECT leader FROM decisions AS t {0} UNION SELECT follower FROM decisions AS t {0})"
+_DECIDED_BY = "(t.profile_id, t.version) IN (SELECT profile_id, settings_version FROM decisions AS t {0})"
 
 
 class Conditions:
@@ -56,6 +63,13 @@ class Conditions:
         if value is not None:
             self.values.append(value)
             self._parts.append(condition.replace("?", f"?{len(self.values)}"))
+
+    def choose(self, condition: str, chosen: Conditions) -> None:
+        """One more condition, on what other rows say: `{0}` stands for the clause that chooses these."""
+        before = len(self.values)
+        self.values.extend(chosen.values)
+        where = re.sub(r"\?(\d+)", lambda number: f"?{before + int(number[1])}", chosen.where)
+        self._parts.append(condition.format(where))
 
     def search(self, condition: str, text: str | None) -> None:
         """A condition on words; words that are none find nothing."""
@@ -127,8 +141,18 @@ def of_orders(filters: Filters) -> Conditions:
     return found
 
 
+def of_accounts(filters: Filters) -> Conditions:
+    """Accounts: those of a profile, and those that led or followed in a decision which the other filters choose."""
+    found = Conditions()
+    found.add("t.account = ?", filters.account)
+    found.add(_OF_PROFILE, filters.profile)
+    if any(one is not None for one in (filters.since_us, filters.until_us, filters.symbol, filters.reason)):
+        found.choose(_TOOK_PART, of_decisions(replace(filters, account=None)))
+    return found
+
+
 def of_settings(filters: Filters) -> Conditions:
-    """Changes of settings by their moment."""
+    """Changes of settings by their moment; by symbol and reason, those after which such a decision was made by them."""
     found = Conditions(filters, moment="t.at_us")
     found.add("t.profile_id IN " + PROFILES, filters.profile)
     found.add("(t.account = ? OR t.profile_id IN (SELECT profile_id FROM profiles WHERE leader = ?))", filters.account)
@@ -136,4 +160,6 @@ def of_settings(filters: Filters) -> Conditions:
         "t.position IN (SELECT CAST(id AS INTEGER) FROM search WHERE search MATCH ? AND kind = 'setting')",
         filters.text,
     )
+    if filters.symbol is not None or filters.reason is not None:
+        found.choose(_DECIDED_BY, of_decisions(Filters(symbol=filters.symbol, reason=filters.reason)))
     return found

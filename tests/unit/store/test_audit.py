@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -107,10 +108,34 @@ def test_filters_leave_out_and_nothing_else(audit: Audit) -> None:
     assert 0 < len(since) < len(everything)
 
 
+def test_accounts_and_settings_are_those_of_the_decisions_that_filters_choose(audit: Audit) -> None:
+    """An account that led or followed in one of them, or is of the profile; a change by which one of them was made."""
+
+    def accounts(**filters: Any) -> list[int]:
+        return [line["account"] for line in audit.accounts(Filters(**filters))]
+
+    decisions = list(audit.decisions())
+    skipped = [line for line in decisions if line["reason"] == "no_copy"]
+    followers = {line["follower"] for line in skipped}
+    assert followers == {SECOND}
+    assert accounts(reason="no_copy") == [LEADER, SECOND]
+    assert accounts(reason="no_copy", account=SECOND, profile="main") == [SECOND]
+    assert accounts(profile="main") == [LEADER, FIRST, SECOND]
+    assert accounts(symbol="eurusd") == accounts()
+    last_us = parse_time(decisions[-1]["at"])
+    assert accounts(since_us=last_us + 1) == accounts(symbol="GBPUSD") == accounts(profile="other") == []
+    versions = {line["settings_version"] for line in skipped}
+    found = list(audit.settings(Filters(reason="no_copy", symbol="EURUSD")))
+    assert found == [line for line in audit.settings() if line["profile"] and line["version"] in versions]
+    assert found
+    assert not list(audit.settings(Filters(reason="margin", last=3)))
+
+
 def test_a_filter_is_a_value_and_never_a_piece_of_sql(audit: Audit) -> None:
     """What a user types is bound, so that an odd name finds nothing instead of everything."""
     assert not list(audit.copies(Filters(profile="' OR 1=1 --")))
     assert not list(audit.copies(Filters(symbol="x' OR '1'='1")))
+    assert not list(audit.accounts(Filters(symbol="x' OR '1'='1", account=LEADER)))
     assert len(list(audit.copies())) == 3
 
 
