@@ -259,14 +259,10 @@ class Questions:
         elif doubts is not None and now >= doubts:
             self.prepare(self._doubts.looked_again(now))
 
-    @property
-    def _keeps_back(self) -> bool:
-        """Whether what is reported waits for what is being asked."""
-        return self._preparation is not None and self._preparation.holds_reports
-
     def _ask(self, questions: tuple[Question, ...]) -> None:
-        desk = self._desk
-        is_new = not desk.is_reconciled or (desk.leads and self._keeps_back)
+        desk, preparation = self._desk, self._preparation
+        keeps_back = preparation is not None and preparation.holds_reports
+        is_new = not desk.is_reconciled or (keeps_back and desk.leads)
         for question in questions:
             is_look = question.name == "snapshot"
             if is_look and (left_us := self._quiet_at_us - desk.ports.clock.monotonic()) > 0:
@@ -412,7 +408,7 @@ class Questions:
     def holds(self, message: m.Reported) -> bool:
         """Keep a report back that the snapshot on its way may show, or that must wait for its symbol; whether it was
         kept."""
-        if self._preparation is None or not self._keeps_back:
+        if self._preparation is None or not self._preparation.holds_reports:
             return self._held.holds(message)
         self._early.append(message)
         self._preparation.hear(message.fact)

@@ -64,7 +64,7 @@ def touches(before: AccountView, after: AccountView, fact: Event, asked: Intent 
                     yield from _by_execution(before, after, was, now, asked, fact)
             if not is_netted and before.rules >= STOP_OUTS_ANYHOW:
                 yield from _stop_outs_told_before(before, after, fact)
-            is_shown = asked is not None and asked.command.kind is CommandKind.CLOSE
+            is_shown = is_netted and asked is not None and asked.command.kind is CommandKind.CLOSE
             is_shown = is_shown and before.rules >= OUR_CLOSES_SHOW_STOPS
             if is_shown or (fact.deal is None and not fact.is_server_event and asked is None):
                 yield from _levels_of_nets(before, after, asked)
