@@ -50,7 +50,8 @@ def with_last_part(view: AccountView, order: Order) -> AccountView:
     is_over = order.status in ENDED_ORDER and view.rules >= LAST_PARTS_OF_RESTS
     if known is None or copy is None or copy.position is None or not copy.share or not is_over:
         return view
-    volume = Volume(copy.volume + max(0, order.executed_volume - known.executed_volume))
+    beyond = (net_held(view, copy.symbol) - net_of_ledger(view, copy.symbol)) * copy.side.sign
+    volume = Volume(copy.volume + max(0, min(order.executed_volume - known.executed_volume, beyond)))
     return put(view, replace(copy, volume=volume, opened_volume=Volume(max(copy.opened_volume, volume))))
 
 

@@ -120,6 +120,26 @@ def test_a_shares_last_part_that_only_the_end_of_its_order_tells_of_is_its_own(
     assert pair.copy.volume == (LOT // 2 if is_told_after else volume)
 
 
+def test_a_shares_last_part_is_no_more_than_the_net_has_beyond_its_shares() -> None:
+    """Half has filled, told with the order as it was before, so that its end shows the part anew: booked once more, the
+    net lacked it, and another share had lost it to nobody."""
+    pair, number = placed(kind=AccountType.NETTED)
+    pair.opens()
+    pair.answer()
+    (net,) = pair.held.values()
+    pair.passes(60_000_000)
+    before = replace(pair.resting[number], position=net.position)
+    fill, *_ = (event for event in pair.order_triggers(number, volume=LOT // 2) if isinstance(event, ExecutionSeen))
+    assert fill.deal is not None
+    net = replace(net, volume=Volume(LOT + LOT // 2), updated_ms=pair.now_us // 1_000)
+    pair.fact(replace(fill, order=before, deal=replace(fill.deal, position=net.position), position=net))
+    assert sorted(copy.volume for copy in pair.view.copies.values()) == [LOT // 2, LOT]
+    pair.passes(60_000_000)
+    ends = pair.order_ends(number, OrderStatus.CANCELLED)
+    pair.hears([replace(event, position=net) for event in ends if isinstance(event, ExecutionSeen)])
+    assert sorted(copy.volume for copy in pair.view.copies.values()) == [LOT // 2, LOT]
+
+
 @pytest.mark.parametrize(("rules", "volume"), [(PARTS_WITHOUT_DEALS - 1, 0), (RULES, LOT // 2)])
 def test_a_part_that_is_told_without_its_deal_is_the_copys(rules: int, volume: int) -> None:
     """Half of ours fills, and what tells of it has the order and the position alone: no look would find more."""
