@@ -353,8 +353,9 @@ def test_an_order_that_grows_after_a_part_of_it_has_filled_is_followed_as_it_fil
     pair = half(5_000_000)
     pair.fact(RulesBegan(rules=rules))
     pair.order_fills(PART)
+    target = pair.copy.target
     pair.order(ChangeKind.ORDER_AMENDED, volume=Volume(2 * LOT))
-    assert exposure(pair) == LOT // 2
+    assert (exposure(pair), pair.copy.target) == (LOT // 2, target)
     fills_on(pair, PART, 2 * LOT)
     settles(pair)
     assert exposure(pair) == held
