@@ -146,6 +146,6 @@ def retry_delay_us(refusal: Refusal, attempt: int, now_us: int, chance: float) -
             return NEXT_SESSION_US // 2 + int(NEXT_SESSION_US / 2 * chance)
         case Retry.AFTER_MAINTENANCE:
             left = min(max(refusal.maintenance_end_us - now_us, 0), MAINTENANCE_US_MAX)
-            return left + back_off_us(attempt, chance)
+            return left + back_off_us(1 if left else attempt, chance)
         case _:
             return None

@@ -129,6 +129,7 @@ def test_after_maintenance_the_first_try_comes_when_it_is_over() -> None:
     far = Refusal(code="SERVER_IS_UNDER_MAINTENANCE", maintenance_end_us=now + 48 * 3_600 * S)
     past = Refusal(code="SERVER_IS_UNDER_MAINTENANCE", maintenance_end_us=now - S)
     assert retry_delay_us(soon, 1, now, 0.0) == 40 * S + S // 2
+    assert retry_delay_us(soon, 7, now, 0.0) == 40 * S + S // 2, "tries that failed before it was announced add nothing"
     assert retry_delay_us(far, 1, now, 0.0) == MAINTENANCE_US_MAX + S // 2
     assert retry_delay_us(past, 1, now, 0.0) == S // 2
 
