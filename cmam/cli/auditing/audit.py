@@ -152,7 +152,7 @@ def accounts(**given: Any) -> None:
 @audit.command()
 @filtered()
 def settings(**given: Any) -> None:
-    """Every change of what the operator wanted; by symbol or reason those by which such a decision was made."""
+    """Every change of what the operator wanted; by symbol or reason what led to such decisions."""
     columns = ["at", "what", "profile", "account", "changed", "user"]
     filters = asked(given, reasons=True)
     show("settings", filters, given, columns, ("user", "profile"), empty="Nothing was set yet.", row=_setting)

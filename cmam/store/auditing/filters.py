@@ -45,7 +45,11 @@ _OF_PROFILE = (
     f" UNION SELECT follower FROM links WHERE profile_id IN {PROFILES})"
 )
 _TOOK_PART = "t.account IN (SELECT leader FROM decisions AS t {0} UNION SELECT follower FROM decisions AS t {0})"
-_DECIDED_BY = "(t.profile_id, t.version) IN (SELECT profile_id, settings_version FROM decisions AS t {0})"
+_LED_TO = (
+    "t.position IN (SELECT s.position FROM settings AS s JOIN"
+    " (SELECT profile_id, link, max(settings_version) AS last FROM decisions AS t {0} GROUP BY profile_id, link) AS d"
+    " ON s.profile_id = d.profile_id AND s.version <= d.last AND (s.link IS NULL OR s.link = d.link))"
+)
 
 
 class Conditions:
@@ -152,7 +156,8 @@ def of_accounts(filters: Filters) -> Conditions:
 
 
 def of_settings(filters: Filters) -> Conditions:
-    """Changes of settings by their moment; by symbol and reason, those after which such a decision was made by them."""
+    """Changes of settings by their moment; by symbol and reason those of the profile and link of such decisions, up to
+    the last of these."""
     found = Conditions(filters, moment="t.at_us")
     found.add("t.profile_id IN " + PROFILES, filters.profile)
     found.add("(t.account = ? OR t.profile_id IN (SELECT profile_id FROM profiles WHERE leader = ?))", filters.account)
@@ -161,5 +166,5 @@ def of_settings(filters: Filters) -> Conditions:
         filters.text,
     )
     if filters.symbol is not None or filters.reason is not None:
-        found.choose(_DECIDED_BY, of_decisions(Filters(symbol=filters.symbol, reason=filters.reason)))
+        found.choose(_LED_TO, of_decisions(Filters(symbol=filters.symbol, reason=filters.reason)))
     return found

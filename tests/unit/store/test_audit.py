@@ -109,7 +109,8 @@ def test_filters_leave_out_and_nothing_else(audit: Audit) -> None:
 
 
 def test_accounts_and_settings_are_those_of_the_decisions_that_filters_choose(audit: Audit) -> None:
-    """An account that led or followed in one of them, or is of the profile; a change by which one of them was made."""
+    """An account that led or followed in one of them, or is of the profile; a change
+    that came before one of them, of its profile or link."""
 
     def accounts(**filters: Any) -> list[int]:
         return [line["account"] for line in audit.accounts(Filters(**filters))]
@@ -124,11 +125,13 @@ def test_accounts_and_settings_are_those_of_the_decisions_that_filters_choose(au
     assert accounts(symbol="eurusd") == accounts()
     last_us = parse_time(decisions[-1]["at"])
     assert accounts(since_us=last_us + 1) == accounts(symbol="GBPUSD") == accounts(profile="other") == []
-    versions = {line["settings_version"] for line in skipped}
+    last = max(line["settings_version"] for line in skipped)
+    everything = [line for line in audit.settings() if line["profile"] and line["version"] <= last]
     found = list(audit.settings(Filters(reason="no_copy", symbol="EURUSD")))
-    assert found == [line for line in audit.settings() if line["profile"] and line["version"] in versions]
-    assert found
-    assert not list(audit.settings(Filters(reason="margin", last=3)))
+    assert found == [line for line in everything if line["account"] in (None, SECOND)]
+    assert 1 < len(found) < len(everything)
+    assert list(audit.settings(Filters(reason="no_copy", last=1))) == found[-1:]
+    assert not list(audit.settings(Filters(reason="margin")))
 
 
 def test_a_filter_is_a_value_and_never_a_piece_of_sql(audit: Audit) -> None:
