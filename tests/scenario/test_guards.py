@@ -174,6 +174,18 @@ UNREAD = {"code": "CH_SERVER_NOT_REACHABLE", "type": "2121", "account": str(SAME
 """The server tells nobody what that account is worth."""
 
 
+def _unread() -> tuple[Whole, dict[str, str]]:
+    """A copy of a lot is open, and what its account is worth is not told from here on; and a fall of the market by
+    which its equity comes below the limit."""
+    whole = Whole(seed=3, settings={"min_equity": "24500", "volume.amount": "1"})
+    whole.start_ready()
+    whole.person.buy(LOT)
+    whole.run(5)
+    (held,) = whole.person.holds(SAME_BROKER)
+    whole.broker.set_fault("error", UNREAD)
+    return whole, {"symbol": "EURUSD", "bid": f"{held.price - 0.011:.5f}"}
+
+
 def test_no_guard_trips_by_a_balance_that_nobody_has_told() -> None:
     """A new account whose particulars are refused at first: its balance is not 0, which `min_equity` had all that it
     holds closed for, a person's own trade too; and what it turns out to have is no day's gain."""
@@ -196,15 +208,10 @@ def test_no_guard_trips_by_a_balance_that_nobody_has_told() -> None:
 def test_no_guard_trips_by_the_balance_of_before_a_gap() -> None:
     """3,000 are paid in while the line is down, and 1,000 are lost: nothing is below the limit. What the account is
     worth is told late, and until then nobody knows of what came in."""
-    whole = Whole(seed=3, settings={"min_equity": "24500", "volume.amount": "1"})
-    whole.start_ready()
-    whole.person.buy(LOT)
-    whole.run(5)
-    (held,) = whole.person.holds(SAME_BROKER)
-    whole.broker.set_fault("error", UNREAD)
+    whole, fall = _unread()
     whole.stepper.network.cut_all()
     whole.broker.set_fault("deposit", {"account": str(SAME_BROKER), "amount": "3000"})
-    whole.broker.set_fault("price", {"symbol": "EURUSD", "bid": f"{held.price - 0.011:.5f}"})
+    whole.broker.set_fault("price", fall)
     whole.run(20)
     assert len(whole.person.holds(SAME_BROKER)) == 1
     whole.broker.clear_fault("error")
@@ -216,15 +223,10 @@ def test_no_guard_trips_by_the_balance_of_before_a_gap() -> None:
 def test_a_guard_goes_on_looking_where_an_account_in_sight_is_not_told_its_worth_once_more() -> None:
     """A symbol changes, so that everything is asked for anew, and the server refuses the particulars for minutes: what
     the account is worth has been told on this line, and each change of it since."""
-    whole = Whole(seed=3, settings={"min_equity": "24500", "volume.amount": "1"})
-    whole.start_ready()
-    whole.person.buy(LOT)
-    whole.run(5)
-    (held,) = whole.person.holds(SAME_BROKER)
-    whole.broker.set_fault("error", UNREAD)
+    whole, fall = _unread()
     whole.broker.set_fault("symbol", {"broker": "Alpha Markets", "symbol": "GBPUSD", "set": "step_volume=1000000"})
     whole.run(10)
-    whole.broker.set_fault("price", {"symbol": "EURUSD", "bid": f"{held.price - 0.011:.5f}"})
+    whole.broker.set_fault("price", fall)
     whole.run(10)
     assert whole.events(SAME_BROKER, GuardTripped)
     assert whole.person.holds(SAME_BROKER) == []
