@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cmam.domain.belief import holdings
+from cmam.domain.belief import orders
 from cmam.domain.events import ChangeDecided, CopyFinished
 from cmam.domain.folds import booking
 from cmam.domain.turns import ends
@@ -35,7 +35,7 @@ def test_an_order_whose_acceptance_is_told_behind_its_end_is_not_copied(monkeypa
     """Its copies rested until the next snapshot, and could fill."""
     habits = replace(Habits(), rests_told_us=300_000)
     assert _cancelled_at_once(habits) == (0, 0)
-    monkeypatch.setattr(holdings, "ENDS_STAY", 99)
+    monkeypatch.setattr(orders, "ENDS_STAY", 99)
     assert _cancelled_at_once(habits) == (1, 1)
 
 
@@ -43,7 +43,7 @@ def test_what_becomes_of_an_order_is_decided_once_though_all_is_told_again(monke
     """Its acceptance comes once more when it has ended, and then its end."""
     habits = replace(Habits(), again_us=700_000)
     assert _cancelled_at_once(habits) == (0, 2)
-    monkeypatch.setattr(holdings, "ENDS_STAY", 99)
+    monkeypatch.setattr(orders, "ENDS_STAY", 99)
     assert _cancelled_at_once(habits) == (0, 4)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cmam.actors.accounts import account
-from cmam.domain.belief import holdings
+from cmam.domain.belief import orders
 from cmam.domain.deciding import attempts
 from cmam.domain.folds import account as account_fold
 from cmam.domain.turns import leading, snapshots
@@ -87,7 +87,7 @@ def test_a_day_on_which_an_order_is_accepted_again_in_the_millisecond_of_its_ame
     """What our own amendment had changed was taken for changed by a person, and kept."""
     strange = replace(Habits(), again_us=700_000)
     assert Day(2038, strange).run(1).wrong == []
-    monkeypatch.setattr(holdings, "ACCEPTED_ONCE", 99)
+    monkeypatch.setattr(orders, "ACCEPTED_ONCE", 99)
     assert "touched on" in Day(2038, strange).run(1).wrong[0]
 
 

@@ -1,4 +1,4 @@
-"""Positions and orders as the broker's snapshots and deals tell them.
+"""Positions as the broker's snapshots and deals tell them.
 
 The newest snapshot by the broker's own time wins; one of a position that is known to be closed does not raise it again.
 """
@@ -16,17 +16,14 @@ from cmam.domain.values.quantities import Volume
 from cmam.domain.values.replacing import copied, replace, without
 from cmam.domain.values.rules.levels import LOOSENED_AT_ONCE, TRAILED_BEFORE, TRAILED_ON, TRAILS_ONE_WAY
 from cmam.domain.values.rules.nets import DEALS_TAKE_NETS, WHAT_TRAILS
-from cmam.domain.values.rules.resting import RESTS_TOLD_FILLED
 from cmam.domain.values.rules.sight import (
     ACCEPTED_ALONE,
     ACCEPTED_BEFORE,
-    ACCEPTED_ONCE,
     ACCEPTED_SHOW_AHEAD,
     BARE_WORDS_TRADE_NOTHING,
     CLOSED_STAYS,
     DEALS_OPEN,
     ENDS_OPEN_NOTHING,
-    ENDS_STAY,
     PARTS_IN_ANY_ORDER,
     PARTS_OF_HISTORIES,
     SHOWN_AHEAD,
@@ -44,7 +41,6 @@ from cmam.domain.values.trades import (
     Deal,
     ExecutionKind,
     Order,
-    OrderStatus,
     OrderType,
     Position,
     PositionStatus,
@@ -52,8 +48,6 @@ from cmam.domain.values.trades import (
 
 CLOSED_REMEMBERED = 512
 """How many closed positions are remembered against late snapshots of them; far more than may be in flight."""
-ENDED_REMEMBERED = 256
-"""How many pending orders that have ended are remembered against late words of them."""
 
 _EXECUTES_NOTHING = (ExecutionKind.ORDER_ACCEPTED, ExecutionKind.OTHER)
 """What is no end of a position by its word alone."""
@@ -438,44 +432,6 @@ def book_deal(view: AccountView, deal: Deal, intent: Intent | None = None) -> Ac
         return drop_position(view, deal.position, deal.executed_ms)
     changed = replace(known, volume=Volume(left), updated_ms=max(known.updated_ms, deal.executed_ms))
     return replace(view, positions=with_position(view.positions, changed))
-
-
-def fills_on(view: AccountView, order: Order) -> bool:
-    """Whether an order that rests has filled in part and is told as filled: it has ended where all of its volume has
-    executed (wire.md#fills-in-parts)."""
-    if order.status is not OrderStatus.FILLED or order.order not in view.orders or order.closing:
-        return False
-    return 0 < order.executed_volume < order.volume and order.type.is_pending and view.rules >= RESTS_TOLD_FILLED
-
-
-def take_order(view: AccountView, order: Order, kind: ExecutionKind) -> AccountView:
-    """Keep an order that rests; forget one that has ended."""
-    if kind is ExecutionKind.ORDER_CANCEL_REJECTED:
-        return view
-    known = view.orders.get(order.order)
-    if known is not None and order.updated_ms and order.updated_ms < known.updated_ms:
-        return view
-    is_first_word = kind is ExecutionKind.ORDER_ACCEPTED  # amended it is told as replaced (wire.md#amended-orders)
-    if known is not None and is_first_word and order.updated_ms <= known.updated_ms and view.rules >= ACCEPTED_ONCE:
-        return view
-    if known is not None and fills_on(view, order):
-        return replace(view, orders={**view.orders, order.order: replace(order, status=OrderStatus.ACCEPTED)})
-    if order.is_resting:
-        if view.rules >= ENDS_STAY and order.updated_ms <= view.ended.get(order.order, -1):
-            return view
-        return replace(view, orders={**view.orders, order.order: order})
-    view = _note_end(view, order) if order.type.is_pending else view
-    if known is None:
-        return view
-    return replace(view, orders=without(view.orders, order.order))
-
-
-def _note_end(view: AccountView, order: Order) -> AccountView:
-    ended = copied(view.ended)
-    ended[order.order] = max(order.updated_ms, ended.get(order.order, 0))
-    while len(ended) > ENDED_REMEMBERED:
-        ended.pop(next(iter(ended)))
-    return replace(view, ended=ended)
 
 
 def trail_stop(view: AccountView, event: TrailingStopMoved) -> AccountView:

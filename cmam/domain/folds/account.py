@@ -24,12 +24,12 @@ from cmam.domain.belief.holdings import (
     note_shown,
     note_told_closed,
     take_dealt,
-    take_order,
     take_position,
     trail_stop,
     with_origin,
     without_told_closed,
 )
+from cmam.domain.belief.orders import take_order
 from cmam.domain.belief.particulars import take_balance, take_spec, take_trader
 from cmam.domain.belief.proofs import tells_past
 from cmam.domain.belief.refused import without_gone

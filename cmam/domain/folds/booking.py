@@ -6,7 +6,7 @@ from cmam.domain.belief import refused
 from cmam.domain.belief.asked import with_intent
 from cmam.domain.belief.belonging import copy_asked, is_fill_of, position_of
 from cmam.domain.belief.copies import Copy, CopyState, Intent, IntentState
-from cmam.domain.belief.holdings import fills_on
+from cmam.domain.belief.orders import fills_on
 from cmam.domain.belief.proofs import ENDED_ORDER
 from cmam.domain.belief.view import AccountView, put
 from cmam.domain.events import ExecutionSeen, Wait

@@ -140,4 +140,4 @@ def _put(registry: Registry, known: KnownAccount) -> Registry:
 
 def _change(registry: Registry, account: AccountId, **fields: object) -> Registry:
     known = registry.accounts.get(account)
-    return registry if known is None else _put(registry, replace(known, **fields))  # type: ignore[arg-type]  # its own
+    return registry if known is None else _put(registry, replace(known, **fields))  # type: ignore[arg-type]  # by name, each of its own type

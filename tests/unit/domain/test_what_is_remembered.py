@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cmam.domain.belief import limits
-from cmam.domain.belief.holdings import CLOSED_REMEMBERED, ENDED_REMEMBERED, drop_position, take_order
+from cmam.domain.belief.holdings import CLOSED_REMEMBERED, drop_position
+from cmam.domain.belief.orders import ENDED_REMEMBERED, take_order
 from cmam.domain.events.broker import SymbolSpecSeen
 from cmam.domain.folds.account import evolve
 from cmam.domain.folds.endings import FINISHED_REMEMBERED, forget
